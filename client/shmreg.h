@@ -1,0 +1,276 @@
+/*
+ * libshmreg: named shared memory with an owner
+ *
+ * The daemon shmregd creates regions (a name with an owner, rights, a lifetime and memory), checks
+ * who may map them and removes them when the rule that keeps them ends. This library asks the
+ * daemon for descriptors over a Unix socket and maps them; after that, reading and writing cost
+ * what memory costs, and the mapping outlives even a crash of the daemon.
+ *
+ *     shmreg_conn *conn;
+ *     shmreg_region *region;
+ *
+ *     if (shmreg_connect(NULL, &conn) < 0 ||
+ *         shmreg_create(conn, "feed/prices", 1 << 20, NULL, &region) < 0)
+ *         errx(1, "%s", shmreg_error_message());
+ *     memcpy(shmreg_data(region), prices, sizeof(prices));
+ *
+ * Errors. Functions that return int return 0 or a negative errno; shmreg_error_message() has the
+ * sentence that says which name, which limit, which right. Besides the codes named at each
+ * function, every function that talks to the daemon may return -ENOMEM        no memory for the
+ * request -EMFILE        the process has no free descriptor (getrlimit(2), RLIMIT_NOFILE) -ENOENT,
+ * -ECONNREFUSED, -EACCES  the daemon's socket cannot be reached (connect(2)); -ENOENT also when the
+ * region named does not exist -ETIMEDOUT     the daemon went away and did not come back within five
+ * seconds -EPROTO        the other end of the socket does not speak this protocol
+ *
+ * Threads. A connection and its regions may be used by any number of threads at once, except that
+ * shmreg_disconnect() must be the last call on a connection and shmreg_close() the last on that
+ * handle. A call waits for calls of other threads on the same connection. No function here may be
+ * called from a signal handler, and none installs one.
+ *
+ * fork(2). Mappings are inherited as usual. The child may go on using connection and regions: its
+ * first call opens a connection of its own, and what it holds counts as its own from then on.
+ *
+ * A daemon that goes away. The next call connects again (for up to five seconds) and restores what
+ * was held; data already mapped is never affected.
+ */
+#ifndef SHMREG_H
+#define SHMREG_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* One connection to a daemon; one region that is mapped through it. */
+typedef struct shmreg_conn shmreg_conn;
+typedef struct shmreg_region shmreg_region;
+
+/* What the memory of a region is made of. */
+enum shmreg_backing {
+    SHMREG_BACKING_DEFAULT = 0, /* as the daemon is configured: shm unless changed */
+    SHMREG_SHM = 1,   /* POSIX shared memory, shm_overview(7): survives the daemon by name */
+    SHMREG_MEMFD = 2, /* memfd_create(2), sealed: no writer can resize it under a reader */
+    SHMREG_FILE = 3,  /* a file in the daemon's state directory: survives a reboot */
+};
+
+/* The rule that ends a region. */
+enum shmreg_lifetime {
+    SHMREG_PERSISTENT = 1, /* until destroyed */
+    SHMREG_ATTACHED = 2,   /* until `seconds` after its last attachment ended */
+    SHMREG_OWNER = 3,      /* until the process that created it exits, however it exits */
+    SHMREG_LEASE = 4,      /* until `seconds` pass without shmreg_renew() */
+};
+
+/* Access, for shmreg_open() and shmreg_open_many(). */
+#define SHMREG_READ 1u  /* the descriptor is O_RDONLY: the kernel refuses a writable mapping of it \
+                         */
+#define SHMREG_WRITE 2u /* read and write */
+
+/* Flags of shmreg_create(). */
+#define SHMREG_EXISTING_OK 1u /* open the region for writing if it already exists */
+#define SHMREG_DETACHED 2u    /* create only: nothing is mapped and *ret becomes NULL */
+
+/* shmreg_options.mode: rw for the owner, nothing for others. */
+#define SHMREG_MODE_DEFAULT UINT32_MAX
+
+/* The largest value of shmreg_put() and shmreg_get(), in bytes; the longest attributes; the most
+ * regions of one shmreg_open_many(). */
+#define SHMREG_VALUE_MAX 61440u
+#define SHMREG_ATTRIBUTES_MAX 4096u
+#define SHMREG_OPEN_MAX 64u
+
+/* What shmreg_create() may be told. Fill it through SHMREG_OPTIONS(.mode = 0640, ...), which leaves
+ * the rest at its default and keeps programs working when the struct grows. */
+struct shmreg_options {
+    size_t struct_size;     /* set by SHMREG_OPTIONS() */
+    uint32_t flags;         /* SHMREG_EXISTING_OK, SHMREG_DETACHED */
+    uint32_t backing;       /* enum shmreg_backing */
+    uint32_t lifetime;      /* enum shmreg_lifetime; 0 is SHMREG_PERSISTENT */
+    uint32_t seconds;       /* the linger of SHMREG_ATTACHED, the duration of SHMREG_LEASE */
+    uint32_t mode;          /* 0 to 0666: r and w for owner, group, others */
+    uint32_t reserved;      /* 0 */
+    uint64_t max_size;      /* bytes the region may ever have, and what quotas count; 0: its size */
+    const char *acl;        /* further rules, "user:alice:rw,group:quants:r"; NULL for none */
+    const char *attributes; /* a JSON object of at most SHMREG_ATTRIBUTES_MAX bytes; NULL for {} */
+};
+
+#define SHMREG_OPTIONS(...)                                                                        \
+    (&(struct shmreg_options){                                                                     \
+        .struct_size = sizeof(struct shmreg_options), .mode = SHMREG_MODE_DEFAULT, ##__VA_ARGS__})
+
+/* What a region is, from shmreg_describe(). Strings live as long as the struct. */
+struct shmreg_description {
+    const char *name;
+    const char *acl;        /* rules with commas between, "" for none */
+    const char *attributes; /* JSON object */
+    uint64_t id;            /* never used for another region of this daemon */
+    uint64_t size;          /* bytes */
+    uint64_t max_size;      /* bytes */
+    int64_t created_usec;   /* microseconds since 1970, CLOCK_REALTIME */
+    int64_t changed_usec;   /* the same, of the newest version */
+    uint32_t version;       /* 1 at creation, one more with every replacement of the content */
+    uint32_t backing;       /* enum shmreg_backing */
+    uint32_t lifetime;      /* enum shmreg_lifetime */
+    uint32_t seconds;       /* linger or lease duration */
+    uint32_t
+        remaining_seconds; /* until the lease or linger ends; UINT32_MAX when none is running */
+    uint32_t mode;
+    uint32_t owner_uid;
+    uint32_t owner_gid;
+    uint32_t rights;  /* the caller's: 1 read, 2 write, 4 manage */
+    uint32_t readers; /* attachments for reading */
+    uint32_t writers; /* attachments for writing */
+};
+
+/*
+ * Connects to a daemon.
+ *
+ * @path: of its client socket; NULL for $SHMREG_SOCKET or, without that, the default: for root
+ *        /run/shmregd/client.sock, for others $XDG_RUNTIME_DIR/shmregd/client.sock if it is there,
+ * else the former.
+ * @ret:  receives the connection, which shmreg_disconnect() frees.
+ *
+ * -ENOENT, -ECONNREFUSED  no daemon listens there
+ * -EACCES                 the socket's directory is closed to the caller
+ * -EDQUOT                 the daemon's limit on connections of this user, or in all, is reached
+ * -ENAMETOOLONG           @path is longer than a socket address (unix(7))
+ */
+int shmreg_connect(const char *path, shmreg_conn **ret);
+
+/* Ends the connection, unmaps and frees every region still open on it. NULL is allowed. */
+void shmreg_disconnect(shmreg_conn *conn);
+
+/*
+ * Creates a region, filled with zeroes, and maps it for reading and writing.
+ *
+ * @name:    1 to 200 bytes, components separated by '/', each [A-Za-z0-9_][A-Za-z0-9_.@:+-]*
+ * @size:    bytes, at least 1; the mapping is rounded up to whole pages
+ * @options: NULL for a persistent region of the default backing with mode 0600
+ * @ret:     receives the region, which shmreg_close() frees
+ *
+ * The region is recorded before the call returns: a daemon killed afterwards still has it. Memory
+ * is taken page by page on first use: a full /dev/shm shows as SIGBUS on first touch (mmap(2)).
+ *
+ * -EEXIST     the name is taken (without SHMREG_EXISTING_OK)
+ * -EINVAL     name, size, mode, rule, attributes, or a combination of options is not valid
+ * -EACCES     the caller may not create that name, or (SHMREG_EXISTING_OK) not write to the region
+ * -EDQUOT     a limit of the caller is reached; the message names it
+ * -ENOSPC     a limit of the whole daemon is reached, or its disk is full
+ * -ENFILE     the system is out of descriptors
+ */
+int shmreg_create(shmreg_conn *conn, const char *name, uint64_t size,
+                  const struct shmreg_options *options, shmreg_region **ret);
+
+/*
+ * Opens a region and maps it: SHMREG_READ read-only, SHMREG_WRITE readable and writable.
+ *
+ * A second open of the same region with the same access on this connection shares the mapping and
+ * asks nobody; each open needs its own shmreg_close().
+ *
+ * -ENOENT     there is no such region
+ * -EACCES     the caller lacks the right to it; the message names the right
+ * -EINVAL     the name or @access is not valid
+ * -EDQUOT, -ENOSPC  the limit on attachments is reached
+ */
+int shmreg_open(shmreg_conn *conn, const char *name, uint32_t access, shmreg_region **ret);
+
+/*
+ * Opens up to SHMREG_OPEN_MAX regions in one round trip: all of them, or none. @ret has room for
+ * @count handles. Errors as shmreg_open(); the message names the region that failed.
+ */
+int shmreg_open_many(shmreg_conn *conn, const char *const names[], size_t count, uint32_t access,
+                     shmreg_region *ret[]);
+
+/* Gives the handle back; with the last handle the memory is unmapped and the daemon told. NULL is
+ * allowed. Costs no waiting: no reply is asked for. */
+void shmreg_close(shmreg_region *region);
+
+/*
+ * Ends a region: its name is free at once, its memory goes with the last mapping, and whoever has
+ * it mapped keeps it whole until then. Needs the right to manage.
+ *
+ * -ENOENT, -EACCES as shmreg_open()
+ */
+int shmreg_destroy(shmreg_conn *conn, const char *name);
+
+/*
+ * Makes @size bytes (1 to SHMREG_VALUE_MAX) the whole content of a region, in one step and one
+ * round trip: a new version replaces the old one, and no reader ever sees half of it. Who has the
+ * old version mapped keeps it. Needs the right to write. A region that does not exist is created:
+ * persistent, of the default backing, with @mode (or SHMREG_MODE_DEFAULT).
+ *
+ * -EMSGSIZE   @size is over SHMREG_VALUE_MAX
+ * -EINVAL     @size is 0, or name or mode is not valid
+ * -EACCES     the caller lacks the right to write, or may not create that name
+ * -EDQUOT, -ENOSPC  a limit is reached, or memory or disk is full; the old content stays
+ */
+int shmreg_put(shmreg_conn *conn, const char *name, const void *data, size_t size, uint32_t mode);
+
+/*
+ * Copies the content of a region into @buffer, in one round trip and without mapping it.
+ *
+ * @ret_size: receives the number of bytes; with -EMSGSIZE too, so that the caller can make room.
+ *
+ * -EMSGSIZE   the content is larger than @capacity or than SHMREG_VALUE_MAX (then open the region)
+ * otherwise as shmreg_open()
+ */
+int shmreg_get(shmreg_conn *conn, const char *name, void *buffer, size_t capacity,
+               size_t *ret_size);
+
+/*
+ * Lets a lease run for @seconds from now on (0: for the duration it has). Needs the right to
+ * manage.
+ *
+ * -EINVAL     the region has no lease
+ */
+int shmreg_renew(shmreg_conn *conn, const char *name, uint32_t seconds);
+
+/* Describes a region to whoever has any right to it. The caller frees *ret with
+ * shmreg_description_free(). -ENOENT, -EACCES as shmreg_open(). */
+int shmreg_describe(shmreg_conn *conn, const char *name, struct shmreg_description **ret);
+void shmreg_description_free(struct shmreg_description *description);
+
+/*
+ * Replaces the attributes with a JSON object of at most SHMREG_ATTRIBUTES_MAX bytes. By convention
+ * media_type, dtype, shape and order describe an array. Needs the right to manage.
+ *
+ * -EINVAL     @json is no JSON object, or too long
+ */
+int shmreg_set_attributes(shmreg_conn *conn, const char *name, const char *json);
+
+/*
+ * Changes who may map a region from now on; attachments that exist stay. Needs the right to manage.
+ *
+ * @mode: 0 to 0666, or SHMREG_MODE_DEFAULT to leave it
+ * @acl:  the new rules, "" for none, or NULL to leave them
+ *
+ * -EINVAL     the mode or a rule is not valid, or names a user or group that does not exist
+ */
+int shmreg_set_access(shmreg_conn *conn, const char *name, uint32_t mode, const char *acl);
+
+/* The memory, page-aligned, valid until the last shmreg_close() of the region. Writing to a region
+ * opened with SHMREG_READ raises SIGSEGV. */
+void *shmreg_data(const shmreg_region *region);
+
+/* Its size in bytes. */
+uint64_t shmreg_size(const shmreg_region *region);
+
+/* The descriptor behind the mapping, for fstat(2), sendfile(2) and the like. It belongs to the
+ * region: do not close it. */
+int shmreg_fd(const shmreg_region *region);
+
+/* The version that is mapped. */
+uint32_t shmreg_version(const shmreg_region *region);
+
+/* What went wrong in the last failed call of the calling thread, as a sentence; "" before any.
+ * Valid until that thread's next call into the library. */
+const char *shmreg_error_message(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

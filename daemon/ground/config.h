@@ -1,0 +1,57 @@
+/*
+ * Configuration
+ *
+ * One JSON file and its drop-ins, read whole and checked whole before any of it is used; a mistake
+ * names file, line and key. shmregd.json(5) is the manual. A struct config never changes once it is
+ * loaded: a reload makes a new one.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "daemon/ground/limits.h"
+#include "proto/cleanup.h"
+#include "proto/error.h"
+#include "proto/words.h"
+
+struct user_limits {
+    uid_t uid;
+    struct limits limits;
+};
+
+struct config {
+    char **files; /* that it was read from, in order */
+    size_t n_files;
+
+    bool has_admin_group;
+    gid_t admin_group;
+    enum backing default_backing;
+    int log_level; /* syslog(3) priority: messages above it are dropped */
+
+    struct limits total; /* of the whole daemon */
+    struct limits user;  /* of each user who has none of his own */
+    struct user_limits *users;
+    size_t n_users;
+};
+
+/*
+ * Loads the configuration.
+ *
+ * @path: the main file, which must exist, with drop-ins in "conf.d" beside it; NULL for the
+ * defaults: /etc/shmregd/shmregd.json, or with @per_user $XDG_CONFIG_HOME/shmregd/shmregd.json
+ * (~/.config), which may be missing. /usr/lib/shmregd/conf.d (not @per_user) is read first; a
+ * drop-in of the same file name in /etc hides it. Drop-ins are applied in order of file name, after
+ * the main file; keys that come later win.
+ *
+ * Returns 0, -EINVAL for a mistake in it (the sentence says "FILE:LINE: KEY: what is wrong"), or
+ * the errno that reading gave.
+ */
+int config_load(const char *path, bool per_user, struct config **ret, struct error *error);
+void config_free(struct config *config);
+DEFINE_CLEANUP(struct config *, config_free);
+
+/* The limits that hold for a user. */
+const struct limits *config_user_limits(const struct config *config, uid_t uid);

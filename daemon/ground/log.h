@@ -1,0 +1,58 @@
+/*
+ * Log
+ *
+ * Lines go to the journal with fields when standard error is connected to it (sd_journal_sendv(3)),
+ * else to standard error as text. What happens to regions and clients has a kind, with a MESSAGE_ID
+ * of its own (table below), so that `journalctl MESSAGE_ID=...` finds every one.
+ */
+#pragma once
+
+#include <stdint.h>
+#include <sys/types.h>
+#include <syslog.h>
+
+#define LOG_KINDS(X)                                                                               \
+    X(DAEMON_STARTED, "d9b373ed55a64feb8242e02dbe79a49c")                                          \
+    X(DAEMON_STOPPED, "c5f0a0d1e2864f4ea5a2cf4d8f0ee1b3")                                          \
+    X(CONFIG_LOADED, "8f0b2a7c1d5e4a83b9d86c2f74a1e905")                                           \
+    X(CONFIG_REFUSED, "3e1c64a2f7d84b0f9ab1d25c80e7f64d")                                          \
+    X(REGION_CREATED, "a1c5d0b4e6f74c2d8b3e9f7a60d1c258")                                          \
+    X(REGION_DESTROYED, "5d7e8f90a1b24c3d9e4f5a6b7c8d9e0f")                                        \
+    X(REGION_REAPED, "7b2e4c6d8f0a41b3a5c7d9e1f3a5b7c9")                                           \
+    X(REGION_REFUSED, "e4a9c2d7b15f4e60a8d3f6b9c0e72145")                                          \
+    X(REGION_CHANGED, "1f9d3b7a5c2e4860b4d6f8a0c2e4f617")                                          \
+    X(ORPHAN_REAPED, "c8d6b4a2f0e94d7c8b6a5f4e3d2c1b0a")                                           \
+    X(RECORD_QUARANTINED, "2a4c6e8f0b1d43f5a7c9e1b3d5f7a9c1")                                      \
+    X(CLIENT_CUT_OFF, "9e8d7c6b5a4f4e3d8c2b1a0f9e8d7c6b")
+
+enum log_kind {
+    LOG_PLAIN = 0,
+#define X(name, id) LOG_##name,
+    LOG_KINDS(X)
+#undef X
+};
+
+/* What a line is about; zero for what does not apply. */
+struct log_subject {
+    enum log_kind kind;
+    const char *region; /* SHMREG_REGION= */
+    pid_t client_pid;   /* SHMREG_CLIENT_PID= */
+    uid_t client_uid;   /* SHMREG_CLIENT_UID=, only with client_pid */
+};
+
+/* Chooses journal or standard error; LOG_INFO and up until log_set_level(). */
+void log_open(void);
+void log_set_level(int priority);
+
+/* @subject may be NULL. Control characters in the message are written as '?'. */
+void log_write(int priority, const struct log_subject *subject, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#define log_error(...) log_write(LOG_ERR, NULL, __VA_ARGS__)
+#define log_warning(...) log_write(LOG_WARNING, NULL, __VA_ARGS__)
+#define log_info(...) log_write(LOG_INFO, NULL, __VA_ARGS__)
+#define log_debug(...) log_write(LOG_DEBUG, NULL, __VA_ARGS__)
+
+/* log_about(LOG_INFO, {.kind = LOG_REGION_REAPED, .region = name}, "why: %s", why); */
+#define log_about(priority, subject, ...)                                                          \
+    log_write(priority, &(struct log_subject)subject, __VA_ARGS__)

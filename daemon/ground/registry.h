@@ -1,0 +1,60 @@
+/*
+ * Registry: what must outlive the daemon's process
+ *
+ * A thin layer over LMDB: tables of records, each a text key and a text value. A put or a delete is
+ * committed when the call returns, so whatever was answered afterwards survives a kill of the
+ * daemon.
+ *
+ * There are two, in the same format. The volatile one lives in the runtime directory (tmpfs): it is
+ * not synced, and its memory is reserved beforehand (fallocate(2)), so that a full tmpfs is an
+ * error here and never a SIGBUS. The durable one lives in the state directory and every commit is
+ * on disk.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/cleanup.h"
+#include "proto/error.h"
+
+enum registry_table {
+    REGISTRY_META,    /* format version, instance, next id */
+    REGISTRY_REGIONS, /* by id */
+    REGISTRY_HOLDERS, /* by client id and attachment id */
+    REGISTRY_TABLE_COUNT,
+};
+
+struct registry;
+
+/*
+ * Opens (or makes) the registry in @directory/registry.
+ *
+ * A registry that LMDB cannot read is set aside as @directory/quarantine/registry.N, logged, and a
+ * new one made. -EBUSY: another process has it open (flock(2) on @directory/registry/owner).
+ */
+int registry_open(const char *directory, bool durable, struct registry **ret, struct error *error);
+void registry_close(struct registry *registry);
+DEFINE_CLEANUP(struct registry *, registry_close);
+
+/* 0, or -ENOSPC, -ENOMEM, -EIO: then nothing has changed. Grows the registry as needed. */
+int registry_put(struct registry *registry, enum registry_table table, const char *key,
+                 const char *value, struct error *error);
+
+/* 0 also when there was no such record. */
+int registry_delete(struct registry *registry, enum registry_table table, const char *key,
+                    struct error *error);
+
+/* The value, to be freed by the caller; -ENOENT. */
+int registry_get(struct registry *registry, enum registry_table table, const char *key,
+                 char **ret_value);
+
+/* Calls @each for every record in order of key, until it returns something other than 0, which is
+ * then returned. @each may not change the registry. */
+int registry_each(struct registry *registry, enum registry_table table,
+                  int (*each)(void *data, const char *key, const char *value), void *data);
+
+/* Sets one record aside: moves it to @directory/quarantine/TABLE.KEY.json and deletes it here. */
+int registry_quarantine(struct registry *registry, enum registry_table table, const char *key,
+                        const char *why);

@@ -1,0 +1,47 @@
+/*
+ * Status page
+ *
+ * A file in the runtime directory that every client maps read-only: one slot of two words for each
+ * region. The version of a slot moves on with every change of its region and never goes back, not
+ * even when the slot is given to another region, so a client that remembers what it saw knows with
+ * one load whether anything has changed, and can sleep on the word with futex(2). The file outlives
+ * the daemon's process: a restarted daemon goes on with the same page, and no sleeper is left
+ * behind.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "proto/cleanup.h"
+#include "proto/error.h"
+#include "proto/status-slot.h"
+
+struct status_page;
+
+/* Opens or makes @runtime_directory/status, of STATUS_SLOTS slots (a sparse file). Every slot
+ * counts as free until status_slot_claim() or status_slot_take(). */
+int status_page_open(const char *runtime_directory, struct status_page **ret, struct error *error);
+void status_page_close(struct status_page *page);
+DEFINE_CLEANUP(struct status_page *, status_page_close);
+
+/* An O_RDONLY descriptor for clients; it belongs to the page. */
+int status_page_fd(const struct status_page *page);
+
+/* Takes a free slot for a new region and marks it SLOT_LIVE. -ENOSPC when all are in use or the
+ * file system is full. The next slot after the last one taken is tried first. */
+int status_slot_take(struct status_page *page, uint32_t *ret_slot);
+
+/* Marks a slot as in use by a region that was loaded from the registry; -EINVAL, -EBUSY. */
+int status_slot_claim(struct status_page *page, uint32_t slot);
+
+uint32_t status_slot_version(const struct status_page *page, uint32_t slot);
+
+/* Stores the flags, moves the version on and wakes everybody who sleeps on the slot. */
+void status_slot_change(struct status_page *page, uint32_t slot, uint32_t flags);
+
+/* status_slot_change() to SLOT_DESTROYED, and the slot is free for the next region. */
+void status_slot_release(struct status_page *page, uint32_t slot);
+
+/* After the registry was loaded: every slot that is marked live and was not claimed belonged to a
+ * region that ended with the last daemon; it is changed to SLOT_DESTROYED. */
+void status_page_settle(struct status_page *page);

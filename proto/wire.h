@@ -1,0 +1,280 @@
+/*
+ * The client protocol
+ *
+ * Messages on the client socket (SOCK_SEQPACKET, so that one packet is one message) are a 16-byte
+ * header, one fixed-size struct for the operation, then its strings. Everything is in host byte
+ * order: both ends run on one machine. WIRE_OPS below is the only list of operations; structs,
+ * names, the decoder and the fuzzers are built from it. docs/protocol.md explains the conversation.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/error.h"
+
+#define WIRE_VERSION 1u
+#define WIRE_MESSAGE_MAX 65536u /* bytes of a whole message */
+#define WIRE_STRINGS_MAX 4u     /* strings of one message */
+#define WIRE_OPEN_MAX 64u       /* regions of one OPEN, so also descriptors of one message */
+#define WIRE_VALUE_MAX 61440u   /* bytes of one PUT or GET: 60 KiB */
+#define WIRE_ATTRIBUTES_MAX 4096u
+
+/*
+ * The operations: X(NAME, name, number, request strings, request descriptors, reply strings,
+ * reply descriptors).
+ *
+ * Strings are written as one letter each: 't' text that ends with its only NUL byte, 'b' bytes. A
+ * request carries exactly the descriptors stated, a reply at most so many. A struct that has
+ * strings starts with their lengths (for text with the NUL), and the strings follow it without
+ * gaps. A reply with a negative status is always a struct wire_error_reply, without descriptors.
+ */
+#define WIRE_OPS(X)                                                                                \
+    X(HELLO, hello, 1, "", 0, "", 1)                                                               \
+    X(CREATE, create, 2, "ttt", 0, "b", 1)                                                         \
+    X(OPEN, open, 3, "b", 0, "b", WIRE_OPEN_MAX)                                                   \
+    X(DETACH, detach, 4, "", 0, "", 0)                                                             \
+    X(DESTROY, destroy, 5, "t", 0, "", 0)                                                          \
+    X(PUT, put, 6, "tb", 0, "", 0)                                                                 \
+    X(GET, get, 7, "t", 0, "b", 0)                                                                 \
+    X(RENEW, renew, 8, "t", 0, "", 0)                                                              \
+    X(DESCRIBE, describe, 9, "t", 0, "ttt", 0)                                                     \
+    X(SET_ATTRIBUTES, set_attributes, 10, "tt", 0, "", 0)                                          \
+    X(SET_ACCESS, set_access, 11, "tt", 0, "", 0)
+
+enum wire_op {
+#define X(NAME, name, number, ...) WIRE_##NAME = number,
+    WIRE_OPS(X)
+#undef X
+};
+
+/* Header flags: set in replies; in a request: send no reply, not even an error (for DETACH). */
+#define WIRE_REPLY 1u
+#define WIRE_NO_REPLY 2u
+
+struct wire_header {
+    uint16_t op;     /* enum wire_op; a reply repeats it */
+    uint16_t flags;  /* WIRE_REPLY, WIRE_NO_REPLY */
+    uint32_t serial; /* chosen by the client, repeated in the reply */
+    int32_t status;  /* 0 in requests; 0 or a negative errno in replies */
+    uint32_t length; /* bytes after the header */
+};
+
+/* The first message of a connection. A client that comes back after the daemon went away gives the
+ * same client_id; if the daemon still knows it, and the process is the same, its attachments are
+ * taken over as they were and the reply says WIRE_RESUMED. */
+struct wire_hello_request {
+    uint32_t version; /* the newest version the client speaks */
+    uint32_t features;
+    uint64_t client_id; /* random, chosen by the client */
+};
+
+#define WIRE_RESUMED 1u
+
+struct wire_hello_reply {
+    uint32_t version; /* the version both speak from now on */
+    uint32_t features;
+    uint64_t client_id;
+    uint32_t flags;        /* WIRE_RESUMED */
+    uint32_t status_slots; /* slots of the status page, whose descriptor comes along */
+};
+
+/* Access asked for in CREATE and OPEN. WIRE_NO_ACCESS: create, but do not attach. */
+#define WIRE_NO_ACCESS 0u
+#define WIRE_READ 1u
+#define WIRE_WRITE 2u
+
+#define WIRE_EXISTING_OK 1u /* CREATE: attach to the region if it is already there */
+#define WIRE_MODE_DEFAULT UINT32_MAX
+
+struct wire_create_request {
+    uint32_t string_length[3]; /* name, access rules, attributes ("" for none) */
+    uint32_t backing;          /* enum backing, or 0 for the daemon's default */
+    uint32_t lifetime;         /* enum lifetime, or 0 for persistent */
+    uint32_t seconds;          /* linger of `attached`, duration of `lease` */
+    uint32_t mode;             /* 0 to 0666, or WIRE_MODE_DEFAULT */
+    uint32_t access;           /* WIRE_NO_ACCESS, WIRE_READ, WIRE_WRITE */
+    uint32_t flags;            /* WIRE_EXISTING_OK */
+    uint32_t reserved;         /* 0 */
+    uint64_t size;             /* bytes */
+    uint64_t max_size;         /* bytes, 0 for size */
+};
+
+/* One client's hold on one segment; its descriptor comes along in the same order. */
+struct wire_attachment {
+    uint64_t region_id;
+    uint64_t attachment_id;
+    uint64_t size;
+    uint64_t max_size;
+    uint32_t version;
+    uint32_t slot;         /* of the status page */
+    uint32_t slot_version; /* what the slot said when the segment was opened */
+    uint32_t access;       /* WIRE_READ or WIRE_WRITE */
+    uint32_t backing;      /* enum backing */
+    uint32_t created;      /* 1 if this very request created the region */
+};
+
+/* Replies of CREATE and OPEN: the string is an array of struct wire_attachment. */
+struct wire_create_reply {
+    uint32_t string_length[1];
+    uint32_t count;
+};
+
+struct wire_open_request {
+    uint32_t string_length[1]; /* the names, each with its NUL */
+    uint32_t count;            /* 1 to WIRE_OPEN_MAX: all of them are opened, or none */
+    uint32_t access;           /* WIRE_READ or WIRE_WRITE */
+    uint32_t reserved;         /* 0 */
+};
+
+struct wire_open_reply {
+    uint32_t string_length[1];
+    uint32_t count;
+};
+
+struct wire_detach_request {
+    uint64_t attachment_id;
+};
+
+struct wire_detach_reply {
+    uint64_t reserved;
+};
+
+struct wire_destroy_request {
+    uint32_t string_length[1]; /* name */
+    uint32_t reserved;
+};
+
+struct wire_destroy_reply {
+    uint64_t reserved;
+};
+
+/* Makes the bytes the whole content of the region, in one step. */
+struct wire_put_request {
+    uint32_t string_length[2]; /* name, value */
+    uint32_t flags;            /* WIRE_PUT_CREATE */
+    uint32_t mode;             /* of a region this creates, or WIRE_MODE_DEFAULT */
+};
+
+#define WIRE_PUT_CREATE 1u /* make the region if it is not there: persistent, default backing */
+
+struct wire_put_reply {
+    uint32_t version;
+    uint32_t reserved;
+};
+
+struct wire_get_request {
+    uint32_t string_length[1]; /* name */
+    uint32_t capacity;         /* the most bytes the client takes: EMSGSIZE if there are more */
+};
+
+struct wire_get_reply {
+    uint32_t string_length[1]; /* value */
+    uint32_t version;
+};
+
+struct wire_renew_request {
+    uint32_t string_length[1]; /* name */
+    uint32_t seconds;          /* from now on; 0 for the duration the region has */
+};
+
+struct wire_renew_reply {
+    uint64_t reserved;
+};
+
+struct wire_describe_request {
+    uint32_t string_length[1]; /* name */
+    uint32_t reserved;
+};
+
+struct wire_describe_reply {
+    uint32_t string_length[3]; /* name, access rules, attributes */
+    uint32_t version;
+    uint64_t region_id;
+    uint64_t size;
+    uint64_t max_size;
+    int64_t created_usec; /* CLOCK_REALTIME */
+    int64_t changed_usec; /* CLOCK_REALTIME, of the newest version */
+    uint32_t backing;
+    uint32_t lifetime;
+    uint32_t seconds;
+    uint32_t mode;
+    uint32_t owner_uid;
+    uint32_t owner_gid;
+    uint32_t rights; /* the caller's own: RIGHT_READ... of rights.h */
+    uint32_t readers;
+    uint32_t writers;
+    uint32_t
+        remaining_seconds; /* until a lease ends or a linger runs out; UINT32_MAX: not counting */
+};
+
+struct wire_set_attributes_request {
+    uint32_t string_length[2]; /* name, attributes */
+};
+
+struct wire_set_attributes_reply {
+    uint64_t reserved;
+};
+
+struct wire_set_access_request {
+    uint32_t string_length[2]; /* name, access rules */
+    uint32_t mode;             /* 0 to 0666, or WIRE_MODE_DEFAULT to leave it */
+    uint32_t flags;            /* WIRE_SET_ACL */
+};
+
+#define WIRE_SET_ACL 1u /* replace the access rules; else they stay */
+
+struct wire_set_access_reply {
+    uint64_t reserved;
+};
+
+struct wire_error_reply {
+    uint32_t string_length[1]; /* the sentence */
+    uint32_t reserved;
+};
+
+enum wire_side {
+    WIRE_REQUEST_SIDE,
+    WIRE_REPLY_SIDE,
+};
+
+/* A decoded message. Pointers lead into the bytes it was decoded from. */
+struct wire_message {
+    struct wire_header header;
+    const void *body; /* the operation's struct; cast it by header.op */
+    size_t n_strings;
+    struct {
+        const char *data;
+        size_t length; /* for text without its NUL */
+    } string[WIRE_STRINGS_MAX];
+};
+
+/*
+ * Decodes a message of @size bytes at @data (aligned to 8) that came with @n_fds descriptors.
+ *
+ * This is the one place where lengths, string bounds, terminators and descriptor counts are
+ * checked. Returns 0; -EBADMSG for a malformed message (with the reason in @error); -EOPNOTSUPP for
+ * an operation that is not in the table, with the header valid.
+ */
+int wire_decode(enum wire_side side, const void *data, size_t size, size_t n_fds,
+                struct wire_message *ret, struct error *error);
+
+/* A string to encode; for text, leave length 0 and data a C string. */
+struct wire_string {
+    const void *data;
+    size_t length;
+};
+
+/*
+ * Encodes a message into @buffer of WIRE_MESSAGE_MAX bytes. @header needs op, serial, status and
+ * flags; @body is the operation's struct (its string lengths are filled in), @strings its strings
+ * in order. Returns the size of the message, or -EMSGSIZE when it does not fit.
+ */
+int wire_encode(const struct wire_header *header, const void *body,
+                const struct wire_string *strings, void *buffer);
+
+/* Encodes the reply that says what went wrong, to the request with this header. */
+int wire_encode_error(const struct wire_header *request, const struct error *error, void *buffer);
+
+/* "open" for WIRE_OPEN; NULL for a number that is no operation. */
+const char *wire_op_name(uint32_t op);

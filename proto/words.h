@@ -1,0 +1,47 @@
+/*
+ * The words for backings, lifetimes and access
+ *
+ * The numbers travel on the client socket, the words stand in records, configuration, Varlink
+ * replies and on the command line. One table each, so that they cannot drift apart.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What the memory of a region is made of. */
+#define BACKINGS(X)                                                                                \
+    X(SHM, 1, "shm")     /* a POSIX shared-memory object, shm_overview(7) */                       \
+    X(MEMFD, 2, "memfd") /* an anonymous file sealed against resizing, memfd_create(2) */          \
+    X(FILE, 3, "file")   /* a file in the state directory */
+
+/* The rule that ends a region. */
+#define LIFETIMES(X)                                                                               \
+    X(PERSISTENT, 1, "persistent") /* until destroyed */                                           \
+    X(ATTACHED, 2, "attached")     /* until some seconds after its last attachment ends */         \
+    X(OWNER, 3, "owner")           /* until the process that created it exits */                   \
+    X(LEASE, 4, "lease")           /* until it is not renewed in time */
+
+enum backing {
+#define X(name, number, word) BACKING_##name = number,
+    BACKINGS(X)
+#undef X
+};
+
+enum lifetime {
+#define X(name, number, word) LIFETIME_##name = number,
+    LIFETIMES(X)
+#undef X
+};
+
+/* The word for a number, or NULL for a number that is none. */
+const char *backing_to_word(uint32_t backing);
+const char *lifetime_to_word(uint32_t lifetime);
+
+/* The number for a word, or 0 for a word that is none. */
+uint32_t backing_from_word(const char *word);
+uint32_t lifetime_from_word(const char *word);
+
+/* All the words of a table, as a sentence offers them: "shm, memfd, file". */
+extern const char backing_words[];
+extern const char lifetime_words[];
