@@ -1,0 +1,44 @@
+/*
+ * Access: who may do what to a region
+ *
+ * A region's owner and administrators have all rights. Anyone else has the union of what the mode
+ * and the access rules give him; nothing denies.
+ */
+#pragma once
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "daemon/core/caller.h"
+#include "proto/error.h"
+#include "proto/rights.h"
+
+/* A rule with its subject resolved to a number. */
+struct access_entry {
+    enum subject subject;
+    uint32_t id; /* uid or gid */
+    uint32_t rights;
+};
+
+struct access {
+    uid_t owner_uid;
+    gid_t owner_gid;
+    uint32_t mode;
+    char *acl; /* the rules as they were written, "" for none */
+    struct access_entry *entries;
+    size_t n_entries;
+};
+
+/*
+ * Initialises @ret. @acl is a list as proto/rights.h parses it; its names are looked up now.
+ * Returns 0, -EINVAL with the rule that is wrong in @error, or -ENOMEM.
+ */
+int access_init(struct access *ret, uid_t owner_uid, gid_t owner_gid, uint32_t mode,
+                const char *acl, struct error *error);
+void access_deinit(struct access *access);
+
+uint32_t access_rights(const struct access *access, const struct caller *caller);
+
+/* 0, or -EACCES with a sentence on which of @rights the caller lacks to the region @name. */
+int access_check(const struct access *access, const struct caller *caller, uint32_t rights,
+                 const char *name, struct error *error);

@@ -1,0 +1,25 @@
+/*
+ * Caller: who asks
+ *
+ * The credentials of the process behind a connection, read once when it connected (SO_PEERCRED and
+ * SO_PEERGROUPS, unix(7)): what it does to its uid later changes nothing here.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+struct caller {
+    uid_t uid;
+    gid_t gid;
+    pid_t pid;
+    gid_t *groups; /* supplementary */
+    size_t n_groups;
+    bool administrator; /* root, the daemon's own user, or in the admin group */
+};
+
+/* Frees what @caller points to. */
+void caller_deinit(struct caller *caller);
+
+bool caller_in_group(const struct caller *caller, gid_t gid);

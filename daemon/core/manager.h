@@ -1,0 +1,161 @@
+/*
+ * Manager: the one place where a region comes to be, changes, and ends
+ *
+ * Every request of a client or an operator arrives here with the caller it comes from. The manager
+ * checks rights and limits, makes the change, records it, and only then returns 0: what was
+ * answered survives a kill of the daemon. On any error nothing has changed, and the sentence in
+ * @error says which name, which limit, which right. It knows no socket and no JSON protocol.
+ */
+#pragma once
+
+#include <event2/event.h>
+#include <stdint.h>
+
+#include "daemon/core/caller.h"
+#include "daemon/core/client.h"
+#include "daemon/core/region.h"
+#include "daemon/ground/config.h"
+#include "daemon/ground/fdstore.h"
+#include "proto/error.h"
+
+#define VALUE_MAX 61440u /* bytes of a value that manager_get() copies */
+
+struct manager;
+
+struct manager_options {
+    struct event_base *base;
+    const struct config *config;
+    const char *runtime_directory; /* volatile registry, status page */
+    const char *state_directory;   /* durable registry, file segments, quarantine */
+    struct fdstore *fdstore;       /* memfds that the last daemon left */
+};
+
+/* Opens registries and status page, loads what they hold, makes it agree with what is in /dev/shm
+ * and the state directory, and reaps what is left over. */
+int manager_new(const struct manager_options *options, struct manager **ret, struct error *error);
+/* Closes everything; regions stay as they are recorded. */
+void manager_free(struct manager *manager);
+DEFINE_CLEANUP(struct manager *, manager_free);
+
+/* New limits and defaults; the configuration must outlive the manager or the next call of this. */
+void manager_configure(struct manager *manager, const struct config *config);
+const struct config *manager_config(const struct manager *manager);
+const char *manager_instance(const struct manager *manager);
+const char *manager_runtime_directory(const struct manager *manager);
+const char *manager_state_directory(const struct manager *manager);
+int manager_status_page_fd(const struct manager *manager);
+struct quota *manager_quota(struct manager *manager);
+
+/*
+ * Clients. The caller's groups and @pidfd (-1 if there is none) become the client's on success.
+ * -EDQUOT, -ENOSPC: the limit on connections.
+ */
+int manager_add_client(struct manager *manager, struct caller *caller, int pidfd,
+                       struct client **ret, struct error *error);
+/* The connection ended: its attachments end, too. */
+void manager_remove_client(struct manager *manager, struct client *client);
+/* HELLO: true when the same process was known by this id before a restart; the client then has the
+ * attachments it had. */
+bool manager_identify_client(struct manager *manager, struct client *client, uint64_t id);
+
+struct region_spec {
+    const char *name;
+    uint64_t size;
+    uint64_t max_size;      /* 0: size */
+    enum backing backing;   /* 0: as configured */
+    enum lifetime lifetime; /* 0: persistent */
+    uint32_t seconds;
+    uint32_t mode;
+    const char *acl;        /* "" for none */
+    const char *attributes; /* "" for {} */
+    struct request_tag tag; /* zero for none */
+};
+
+#define DEFAULT_MODE 0600u
+
+/* Creates a region. @client is the one whose process an `owner` region depends on; NULL from the
+ * admin socket. -EEXIST, -EINVAL, -EACCES, -EDQUOT, -ENOSPC... If the same tag made it before, that
+ * region. */
+int manager_create(struct manager *manager, const struct caller *caller, struct client *client,
+                   const struct region_spec *spec, struct region **ret, struct error *error);
+
+/* Destroys a region. */
+int manager_destroy(struct manager *manager, const struct caller *caller, const char *name,
+                    struct error *error);
+
+/* The region, if the caller has any right to it: -EINVAL, -ENOENT, -EACCES. */
+int manager_find(struct manager *manager, const struct caller *caller, const char *name,
+                 struct region **ret, struct error *error);
+
+/* Attaches to the current version. @ret_fd is the caller's to close, the attachment is the
+ * client's. */
+int manager_attach(struct manager *manager, struct client *client, const char *name,
+                   uint32_t access, struct attachment **ret, int *ret_fd, struct error *error);
+/* -ENOENT: the client has no such attachment. */
+int manager_detach(struct manager *manager, struct client *client, uint64_t attachment_id,
+                   struct error *error);
+uint32_t manager_slot_version(const struct manager *manager, const struct region *region);
+
+/*
+ * A stage: a new segment that nobody else sees until it is published as a version of the region
+ * named (or as a new region). It is charged to the region's owner.
+ */
+struct stage;
+int manager_stage(struct manager *manager, const struct caller *caller, const char *name,
+                  uint64_t size, uint32_t mode, struct stage **ret, struct error *error);
+int stage_write(struct stage *stage, uint64_t offset, const void *data, size_t size,
+                struct error *error);
+/* Frees the stage, whatever it returns. */
+int manager_publish(struct manager *manager, const struct caller *caller, struct stage *stage,
+                    uint32_t *ret_version, struct error *error);
+void stage_free(struct stage *stage);
+DEFINE_CLEANUP(struct stage *, stage_free);
+
+/* Stages, writes and publishes a whole value. */
+int manager_put(struct manager *manager, const struct caller *caller, const char *name,
+                const void *data, size_t size, uint32_t mode, uint32_t *ret_version,
+                struct error *error);
+
+/* The current segment for reading (the caller's reference), after checking the right to read. */
+int manager_read(struct manager *manager, const struct caller *caller, const char *name,
+                 struct segment **ret, struct error *error);
+
+int manager_set_access(struct manager *manager, const struct caller *caller, const char *name,
+                       const uint32_t *mode, const char *acl, struct error *error);
+int manager_set_attributes(struct manager *manager, const struct caller *caller, const char *name,
+                           const char *attributes, struct error *error);
+int manager_renew(struct manager *manager, const struct caller *caller, const char *name,
+                  uint32_t seconds, struct error *error);
+
+/* Calls @each for every region in order of name, whatever the caller's rights, or for every client,
+ * until it returns something other than 0, which is then returned. @each may not change anything.
+ */
+int manager_each_region(struct manager *manager, int (*each)(void *data, struct region *region),
+                        void *data);
+int manager_each_client(struct manager *manager, int (*each)(void *data, struct client *client),
+                        void *data);
+unsigned manager_n_regions(const struct manager *manager);
+
+/* What happens to regions, for whoever watches. */
+#define REGION_EVENTS(X)                                                                           \
+    X(CREATED, "created")                                                                          \
+    X(PUBLISHED, "published")                                                                      \
+    X(CHANGED, "changed")                                                                          \
+    X(DESTROYED, "destroyed")                                                                      \
+    X(REAPED, "reaped")
+
+enum region_event {
+#define X(name, word) REGION_##name,
+    REGION_EVENTS(X)
+#undef X
+};
+const char *region_event_word(enum region_event event);
+
+struct observer {
+    /* @region is whole during the call; @reason is a sentence. May not change anything. */
+    void (*notice)(struct observer *observer, enum region_event event, const struct region *region,
+                   const char *reason);
+    LIST_ENTRY(observer) link;
+};
+void manager_observe(struct manager *manager, struct observer *observer);
+void manager_unobserve(struct observer *observer);

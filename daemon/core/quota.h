@@ -1,0 +1,49 @@
+/*
+ * Quota: who uses how much
+ *
+ * Every use of something limited is a charge: an object that belongs to whatever uses it and is
+ * released exactly once, when that goes. A charge counts for its user and for the whole daemon, or
+ * not at all.
+ */
+#pragma once
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "daemon/ground/config.h"
+#include "proto/error.h"
+
+struct quota;
+struct quota_user;
+
+struct charge {
+    struct quota_user *user; /* NULL while nothing is charged */
+    enum limit_kind kind;
+    uint64_t amount;
+};
+
+int quota_new(const struct config *config, struct quota **ret);
+/* Every charge must have been released. */
+void quota_free(struct quota *quota);
+
+/* Limits change from now on; what is in use above a new limit stays in use. */
+void quota_configure(struct quota *quota, const struct config *config);
+
+/*
+ * Charges @amount to the user. Returns 0; -EDQUOT when a limit of the user, -ENOSPC when one of the
+ * whole daemon is reached, with the limit named in @error; -ENOMEM.
+ */
+int quota_charge(struct quota *quota, uid_t uid, enum limit_kind kind, uint64_t amount,
+                 struct charge *ret, struct error *error);
+
+/* As quota_charge(), but never refused for a limit: for what exists already when the daemon starts.
+ */
+int quota_charge_existing(struct quota *quota, uid_t uid, enum limit_kind kind, uint64_t amount,
+                          struct charge *ret);
+
+/* Gives the charge back; a charge that is not held is left alone. */
+void charge_release(struct charge *charge);
+
+uint64_t quota_used(const struct quota *quota, enum limit_kind kind);
+uint64_t quota_used_by(const struct quota *quota, uid_t uid, enum limit_kind kind);
+uint64_t quota_limit(const struct quota *quota, enum limit_kind kind);

@@ -1,0 +1,53 @@
+/*
+ * Region: a name with an owner, rights, a lifetime, attributes and a current version
+ *
+ * Kept by references: one of the manager while the name exists, one of each attachment.
+ */
+#pragma once
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "daemon/core/access.h"
+#include "daemon/core/client.h"
+#include "daemon/core/process.h"
+#include "daemon/core/quota.h"
+#include "daemon/core/segment.h"
+
+/* Which request made it, so that the same request sent again after a restart is answered as done.
+ */
+struct request_tag {
+    uint64_t client_id;
+    uint32_t serial;
+};
+
+struct region {
+    struct manager *manager;
+    unsigned references;
+    char *name;
+    uint64_t id;
+    struct access access;
+    char *attributes; /* JSON object */
+    enum lifetime lifetime;
+    uint32_t seconds;  /* linger of `attached`, duration of `lease` */
+    uint64_t deadline; /* CLOCK_BOOTTIME, microseconds; 0: no clock is running */
+    int64_t created_usec, changed_usec;
+    struct request_tag tag;
+    uint32_t slot; /* of the status page */
+    struct segment *segment;
+    struct charge charge;       /* one region */
+    struct process_watch owner; /* lifetime `owner` */
+    struct event *timer;        /* while a deadline runs */
+    LIST_HEAD(, attachment) attachments;
+    unsigned readers, writers;
+    bool ended; /* destroyed or reaped: only attachments keep it */
+};
+
+struct region *region_ref(struct region *region);
+void region_unref(struct region *region);
+DEFINE_CLEANUP(struct region *, region_unref);
+
+/* Whole seconds until lease or linger end, rounded up; UINT32_MAX when no clock is running. */
+uint32_t region_remaining_seconds(const struct region *region);

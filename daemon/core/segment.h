@@ -1,0 +1,99 @@
+/*
+ * Segment: the memory of one version of a region
+ *
+ * A POSIX shm object, a memfd or a file, mode 0600 and owned by the daemon's user. Behind one small
+ * table of functions, a file each: segment-shm.c, segment-memfd.c, segment-file.c. A segment is
+ * kept by references: one of its region while it is the current version, one of each attachment.
+ * With the last one its charge is released; its name is removed earlier, by segment_remove().
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/core/quota.h"
+#include "proto/cleanup.h"
+#include "proto/error.h"
+#include "proto/words.h"
+
+#define SEGMENT_NAME_MAX 96
+
+/* Where segments live: descriptors of directories, and the FD store for memfds. */
+struct segment_places {
+    const char
+        *instance;      /* in every segment's name, so that daemons keep out of each other's way */
+    int shm_directory;  /* /dev/shm */
+    int file_directory; /* segments/ in the state directory */
+};
+
+struct segment {
+    unsigned references;
+    const struct segment_ops *ops;
+    const struct segment_places *places;
+    enum backing backing;
+    uint64_t id;      /* of the region, or of the stage it began as */
+    uint32_t version; /* of the region */
+    uint64_t size;
+    uint64_t max_size;
+    int fd;     /* memfd: the one descriptor that keeps it; else -1 */
+    bool named; /* to be removed: by name, or from the FD store */
+    struct charge charge;
+};
+
+/* One backing. Functions return 0 or a negative errno; see segment.h for the meaning of each. */
+struct segment_ops {
+    int (*create)(struct segment *segment);
+    int (*open)(const struct segment *segment, int flags);
+    int (*rename)(struct segment *segment, const char *old_name);
+    void (*remove)(struct segment *segment);
+};
+
+extern const struct segment_ops segment_shm_ops, segment_memfd_ops, segment_file_ops;
+
+/* "shmreg.INSTANCE.ID.VERSION" */
+void segment_name(const struct segment *segment, char ret[static SEGMENT_NAME_MAX]);
+
+/* Takes such a name apart; false if it is not one of this instance. */
+bool segment_name_parse(const char *instance, const char *name, uint64_t *ret_id,
+                        uint32_t *ret_version);
+
+/*
+ * Makes a segment of @size zero bytes that may grow to @max_size. @charge becomes the segment's
+ * own. -ENOSPC, -EMFILE, -ENFILE, -ENOMEM, -EEXIST: then nothing is left of it, and the charge is
+ * released.
+ */
+int segment_new(const struct segment_places *places, enum backing backing, uint64_t id,
+                uint32_t version, uint64_t size, uint64_t max_size, struct charge *charge,
+                struct segment **ret, struct error *error);
+
+/* The object of a segment that exists already; @fd is a memfd's, which becomes the segment's own.
+ */
+int segment_new_existing(const struct segment_places *places, enum backing backing, uint64_t id,
+                         uint32_t version, uint64_t size, uint64_t max_size, int fd,
+                         struct segment **ret);
+
+struct segment *segment_ref(struct segment *segment);
+void segment_unref(struct segment *segment);
+DEFINE_CLEANUP(struct segment *, segment_unref);
+
+/* A new open file description of the segment, O_RDONLY or O_RDWR: never a copy of another. */
+int segment_open(const struct segment *segment, int flags, struct error *error);
+
+/* Copies bytes in or out, whole or not at all (pwrite(2), pread(2): a full disk is an error here,
+ * not a SIGBUS). */
+int segment_write(const struct segment *segment, uint64_t offset, const void *data, size_t size,
+                  struct error *error);
+int segment_read(const struct segment *segment, uint64_t offset, void *buffer, size_t size,
+                 struct error *error);
+
+/* Puts a file's content and name on disk (fsync(2)); the others have no disk. */
+int segment_sync(const struct segment *segment, struct error *error);
+
+/* Makes it the given version of the given region. */
+int segment_rename(struct segment *segment, uint64_t id, uint32_t version, struct error *error);
+
+/* Takes its name, so that the kernel frees the memory with the last mapping. */
+void segment_remove(struct segment *segment);
+
+/* 0 if the object is there with the size and the mode it should have; -ENOENT, -EUCLEAN. */
+int segment_check(const struct segment *segment, struct error *error);
