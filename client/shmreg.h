@@ -16,11 +16,14 @@
  *
  * Errors. Functions that return int return 0 or a negative errno; shmreg_error_message() has the
  * sentence that says which name, which limit, which right. Besides the codes named at each
- * function, every function that talks to the daemon may return -ENOMEM        no memory for the
- * request -EMFILE        the process has no free descriptor (getrlimit(2), RLIMIT_NOFILE) -ENOENT,
- * -ECONNREFUSED, -EACCES  the daemon's socket cannot be reached (connect(2)); -ENOENT also when the
- * region named does not exist -ETIMEDOUT     the daemon went away and did not come back within five
- * seconds -EPROTO        the other end of the socket does not speak this protocol
+ * function, every function that talks to the daemon may return
+ *     -ENOMEM     no memory for the request
+ *     -EMFILE     the process has no free descriptor (getrlimit(2), RLIMIT_NOFILE)
+ *     -ENOENT, -ECONNREFUSED, -EACCES
+ *                 the daemon's socket cannot be reached (connect(2)); -ENOENT also when the region
+ *                 named does not exist
+ *     -ETIMEDOUT  the daemon went away and did not come back within five seconds
+ *     -EPROTO     the other end of the socket does not speak this protocol
  *
  * Threads. A connection and its regions may be used by any number of threads at once, except that
  * shmreg_disconnect() must be the last call on a connection and shmreg_close() the last on that
@@ -65,8 +68,7 @@ enum shmreg_lifetime {
 };
 
 /* Access, for shmreg_open() and shmreg_open_many(). */
-#define SHMREG_READ 1u  /* the descriptor is O_RDONLY: the kernel refuses a writable mapping of it \
-                         */
+#define SHMREG_READ 1u  /* the descriptor is O_RDONLY: the kernel refuses a writable mapping */
 #define SHMREG_WRITE 2u /* read and write */
 
 /* Flags of shmreg_create(). */
@@ -82,8 +84,8 @@ enum shmreg_lifetime {
 #define SHMREG_ATTRIBUTES_MAX 4096u
 #define SHMREG_OPEN_MAX 64u
 
-/* What shmreg_create() may be told. Fill it through SHMREG_OPTIONS(.mode = 0640, ...), which leaves
- * the rest at its default and keeps programs working when the struct grows. */
+/* What shmreg_create() may be told. Fill it through SHMREG_OPTIONS(.mode = 0640, ...), which
+ * leaves the rest at its default and keeps programs working when the struct grows. */
 struct shmreg_options {
     size_t struct_size;     /* set by SHMREG_OPTIONS() */
     uint32_t flags;         /* SHMREG_EXISTING_OK, SHMREG_DETACHED */

@@ -29,12 +29,17 @@ struct access {
     size_t n_entries;
 };
 
+enum access_origin {
+    ACCESS_NEW,      /* a name that does not exist is an error */
+    ACCESS_RECORDED, /* it has been removed since: the rule gives nobody anything */
+};
+
 /*
  * Initialises @ret. @acl is a list as proto/rights.h parses it; its names are looked up now.
  * Returns 0, -EINVAL with the rule that is wrong in @error, or -ENOMEM.
  */
 int access_init(struct access *ret, uid_t owner_uid, gid_t owner_gid, uint32_t mode,
-                const char *acl, struct error *error);
+                const char *acl, enum access_origin origin, struct error *error);
 void access_deinit(struct access *access);
 
 uint32_t access_rights(const struct access *access, const struct caller *caller);

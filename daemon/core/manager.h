@@ -18,8 +18,6 @@
 #include "daemon/ground/fdstore.h"
 #include "proto/error.h"
 
-#define VALUE_MAX 61440u /* bytes of a value that manager_get() copies */
-
 struct manager;
 
 struct manager_options {
@@ -47,7 +45,7 @@ int manager_status_page_fd(const struct manager *manager);
 struct quota *manager_quota(struct manager *manager);
 
 /*
- * Clients. The caller's groups and @pidfd (-1 if there is none) become the client's on success.
+ * Clients. @pidfd (-1: it is opened by pid) is taken over, on success the caller's groups, too.
  * -EDQUOT, -ENOSPC: the limit on connections.
  */
 int manager_add_client(struct manager *manager, struct caller *caller, int pidfd,
@@ -78,6 +76,13 @@ struct region_spec {
  * region. */
 int manager_create(struct manager *manager, const struct caller *caller, struct client *client,
                    const struct region_spec *spec, struct region **ret, struct error *error);
+
+/* Creates a region and attaches its creator, or does neither. With @existing_ok, attaches to a
+ * region of that name that is there already. */
+int manager_create_and_attach(struct manager *manager, struct client *client,
+                              const struct region_spec *spec, bool existing_ok, uint32_t access,
+                              struct attachment **ret, int *ret_fd, bool *ret_created,
+                              struct error *error);
 
 /* Destroys a region. */
 int manager_destroy(struct manager *manager, const struct caller *caller, const char *name,

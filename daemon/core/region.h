@@ -37,9 +37,10 @@ struct region {
     struct request_tag tag;
     uint32_t slot; /* of the status page */
     struct segment *segment;
-    struct charge charge;       /* one region */
-    struct process_watch owner; /* lifetime `owner` */
-    struct event *timer;        /* while a deadline runs */
+    struct charge charge;                   /* one region */
+    struct process_identity owner_identity; /* lifetime `owner`: the process it depends on, */
+    struct process_watch owner;             /* and the watch on it */
+    struct event *timer;                    /* while a deadline runs */
     LIST_HEAD(, attachment) attachments;
     unsigned readers, writers;
     bool ended; /* destroyed or reaped: only attachments keep it */

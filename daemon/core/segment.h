@@ -1,10 +1,11 @@
 /*
  * Segment: the memory of one version of a region
  *
- * A POSIX shm object, a memfd or a file, mode 0600 and owned by the daemon's user. Behind one small
- * table of functions, a file each: segment-shm.c, segment-memfd.c, segment-file.c. A segment is
- * kept by references: one of its region while it is the current version, one of each attachment.
- * With the last one its charge is released; its name is removed earlier, by segment_remove().
+ * A POSIX shm object, a memfd or a file, mode 0600 and owned by the daemon's user, behind one small
+ * table of functions: segment-named.c has the shm object and the file, which differ in their
+ * directory only, segment-memfd.c the memfd. A segment is kept by references: one of its region
+ * while it is the current version, one of each attachment. With the last one its charge is
+ * released; its name is removed earlier, by segment_remove().
  */
 #pragma once
 
@@ -40,15 +41,17 @@ struct segment {
     struct charge charge;
 };
 
-/* One backing. Functions return 0 or a negative errno; see segment.h for the meaning of each. */
+/* One backing. Functions return 0 or a negative errno. */
 struct segment_ops {
-    int (*create)(struct segment *segment);
-    int (*open)(const struct segment *segment, int flags);
-    int (*rename)(struct segment *segment, const char *old_name);
-    void (*remove)(struct segment *segment);
+    int (*create)(struct segment *segment);                /* makes the object; nothing on error */
+    int (*open)(const struct segment *segment, int flags); /* a new open file description */
+    int (*rename)(struct segment *segment,
+                  const char *from);            /* to segment_name(), now the new one */
+    int (*sync)(const struct segment *segment); /* name and content on disk */
+    void (*remove)(struct segment *segment);    /* takes the name */
 };
 
-extern const struct segment_ops segment_shm_ops, segment_memfd_ops, segment_file_ops;
+extern const struct segment_ops segment_named_ops, segment_memfd_ops;
 
 /* "shmreg.INSTANCE.ID.VERSION" */
 void segment_name(const struct segment *segment, char ret[static SEGMENT_NAME_MAX]);

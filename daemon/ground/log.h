@@ -53,6 +53,5 @@ void log_write(int priority, const struct log_subject *subject, const char *form
 #define log_info(...) log_write(LOG_INFO, NULL, __VA_ARGS__)
 #define log_debug(...) log_write(LOG_DEBUG, NULL, __VA_ARGS__)
 
-/* log_about(LOG_INFO, {.kind = LOG_REGION_REAPED, .region = name}, "why: %s", why); */
-#define log_about(priority, subject, ...)                                                          \
-    log_write(priority, &(struct log_subject)subject, __VA_ARGS__)
+/* log_write(LOG_INFO, ABOUT(.kind = LOG_REGION_REAPED, .region = name), "why: %s", why); */
+#define ABOUT(...) (&(struct log_subject){__VA_ARGS__})

@@ -1,0 +1,233 @@
+/*
+ * Manager: clients, and their attachments.
+ */
+#include "daemon/core/manager-private.h"
+
+#include "daemon/core/attachment.h"
+#include "daemon/core/reaper.h"
+#include "daemon/core/record.h"
+#include "daemon/ground/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+static int client_new(struct manager *manager, struct caller *caller, struct process **process,
+                      struct client **ret) {
+    struct client *client = calloc(1, sizeof(*client));
+
+    if (!client)
+        return -ENOMEM;
+    client->manager = manager;
+    client->caller = *caller;
+    *caller = (struct caller){0};
+    client->process = steal_pointer(*process);
+    TAILQ_INSERT_TAIL(&manager->clients, client, link);
+    *ret = client;
+    return 0;
+}
+
+int manager_add_client(struct manager *manager, struct caller *caller, int pidfd,
+                       struct client **ret, struct error *error) {
+    _cleanup_(cleanup_process_unref) struct process *process = NULL;
+    struct charge charge;
+    int r = process_get(manager->processes, caller->pid, pidfd, &process);
+
+    /* A process that connected and ended, but left its socket to another: a client that cannot own.
+     */
+    if (r < 0 && r != -ESRCH && r != -EINVAL)
+        return error_set(error, r, "cannot watch process %d", caller->pid);
+    r = quota_charge(manager->quota, caller->uid, LIMIT_CONNECTIONS, 1, &charge, error);
+    if (r < 0)
+        return r;
+    r = client_new(manager, caller, &process, ret);
+    if (r < 0) {
+        charge_release(&charge);
+        return error_set(error, r, "no memory for a client");
+    }
+    (*ret)->charge = charge;
+    (*ret)->connected = true;
+    return 0;
+}
+
+static void end_attachment(struct attachment *attachment) {
+    _cleanup_(cleanup_region_unref) struct region *region = region_ref(attachment->region);
+    struct error error = {0};
+    char key[RECORD_KEY_MAX];
+
+    holder_record_key(attachment, key);
+    /* A holder's record too many is found out at the next start: its process is gone, or says so.
+     */
+    if (registry_delete(region->manager->volatile_registry, REGISTRY_HOLDERS, key, &error) < 0)
+        log_warning("cannot delete the record of a holder: %s", error.text);
+    attachment_free(attachment);
+    reaper_attachments_changed(region);
+}
+
+/* Forgets a client in this process, not in the registry. */
+void client_forget(struct client *client) {
+    struct attachment *attachment;
+
+    while ((attachment = client_any_attachment(client)))
+        attachment_free(attachment);
+    TAILQ_REMOVE(&client->manager->clients, client, link);
+    process_watch_stop(&client->watch);
+    if (client->process)
+        process_unref(client->process);
+    charge_release(&client->charge);
+    caller_deinit(&client->caller);
+    free(client);
+}
+
+void manager_remove_client(struct manager *manager, struct client *client) {
+    struct attachment *attachment;
+
+    (void)manager;
+    while ((attachment = client_any_attachment(client)))
+        end_attachment(attachment);
+    client_forget(client);
+}
+
+static void on_holder_ended(struct process_watch *watch) {
+    struct client *client = (struct client *)((char *)watch - offsetof(struct client, watch));
+
+    manager_remove_client(client->manager, client);
+}
+
+int manager_add_holder(struct manager *manager, struct caller *caller, uint64_t client_id,
+                       struct process *process, struct client **ret) {
+    struct process *own = process_ref(process);
+    int r = client_new(manager, caller, &own, ret);
+
+    if (r == 0) {
+        (*ret)->id = client_id;
+        (*ret)->watch.ended = on_holder_ended;
+        r = process_watch_start(process, &(*ret)->watch);
+        if (r < 0)
+            client_forget(*ret);
+    }
+    cleanup_process_unref(&own);
+    return r;
+}
+
+struct client *manager_find_holder(const struct manager *manager, uint64_t client_id,
+                                   const struct process *process) {
+    struct client *client;
+
+    TAILQ_FOREACH (client, &manager->clients, link)
+        if (!client->connected && client->id == client_id && client->process == process)
+            return client;
+    return NULL;
+}
+
+bool manager_identify_client(struct manager *manager, struct client *client, uint64_t id) {
+    struct client *holder;
+
+    client->id = id;
+    if (!client->process)
+        return false;
+    holder = manager_find_holder(manager, id, client->process);
+    if (!holder || holder->caller.uid != client->caller.uid)
+        return false;
+    client_take_attachments(client, holder);
+    client_forget(holder);
+    return true;
+}
+
+int manager_each_client(struct manager *manager, int (*each)(void *data, struct client *client),
+                        void *data) {
+    struct client *client;
+    int r = 0;
+
+    TAILQ_FOREACH (client, &manager->clients, link) {
+        r = each(data, client);
+        if (r != 0)
+            break;
+    }
+    return r;
+}
+
+/* So that after a restart of the daemon the holder still counts. */
+static int record_holder(struct manager *manager, const struct attachment *attachment,
+                         struct error *error) {
+    char key[RECORD_KEY_MAX], text[HOLDER_RECORD_MAX];
+
+    if (!attachment->client->process)
+        return 0;
+    holder_record_key(attachment, key);
+    holder_record_format(attachment, text);
+    return registry_put(manager->volatile_registry, REGISTRY_HOLDERS, key, text, error);
+}
+
+static int attach(struct manager *manager, struct client *client, struct region *region,
+                  uint32_t access, struct attachment **ret, struct error *error) {
+    struct charge charge;
+    uint64_t id;
+    int r = manager_next_id(manager, &id, error);
+
+    if (r == 0)
+        r = quota_charge(manager->quota, client->caller.uid, LIMIT_ATTACHMENTS, 1, &charge, error);
+    if (r < 0)
+        return r;
+    r = attachment_new(id, client, region, region->segment, access, &charge, ret);
+    if (r < 0)
+        return error_set(error, r, "no memory for an attachment");
+    r = record_holder(manager, *ret, error);
+    if (r < 0)
+        attachment_free(*ret);
+    return r;
+}
+
+int manager_attach(struct manager *manager, struct client *client, const char *name,
+                   uint32_t access, struct attachment **ret, int *ret_fd, struct error *error) {
+    _cleanup_close_ int fd = -1;
+    /* A writable descriptor can be read, too. */
+    uint32_t rights = access == RIGHT_WRITE ? RIGHT_READ | RIGHT_WRITE : RIGHT_READ;
+    struct region *region;
+    int r;
+
+    if (access != RIGHT_READ && access != RIGHT_WRITE)
+        return error_set(error, -EINVAL, "access %u is neither read nor write", access);
+    r = manager_find_with(manager, &client->caller, name, rights, &region, error);
+    if (r < 0)
+        return r;
+    fd = segment_open(region->segment, access == RIGHT_WRITE ? O_RDWR : O_RDONLY, error);
+    if (fd < 0)
+        return fd;
+    r = attach(manager, client, region, access, ret, error);
+    if (r < 0)
+        return r;
+    reaper_attachments_changed(region);
+    *ret_fd = steal_fd(&fd);
+    return 0;
+}
+
+int manager_detach(struct manager *manager, struct client *client, uint64_t attachment_id,
+                   struct error *error) {
+    struct attachment *attachment = client_find_attachment(client, attachment_id);
+
+    (void)manager;
+    if (!attachment)
+        return error_set(error, -ENOENT, "the client has no attachment %" PRIu64, attachment_id);
+    end_attachment(attachment);
+    return 0;
+}
+
+int manager_create_and_attach(struct manager *manager, struct client *client,
+                              const struct region_spec *spec, bool existing_ok, uint32_t access,
+                              struct attachment **ret, int *ret_fd, bool *ret_created,
+                              struct error *error) {
+    struct region *region;
+    struct error ignored;
+    int r = manager_create(manager, &client->caller, client, spec, &region, error);
+
+    *ret_created = r == 0;
+    if (r < 0 && !(r == -EEXIST && existing_ok))
+        return r;
+    r = manager_attach(manager, client, spec->name, access, ret, ret_fd, error);
+    if (r < 0 && *ret_created)
+        manager_end_region(region, REGION_DESTROYED, "its creator could not attach", &ignored);
+    return r;
+}

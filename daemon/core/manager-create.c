@@ -1,0 +1,243 @@
+/*
+ * Manager: how a region comes to be, and how it ends.
+ */
+#include "daemon/core/manager-private.h"
+
+#include "daemon/core/clock.h"
+#include "daemon/core/reaper.h"
+#include "daemon/core/record.h"
+#include "daemon/ground/log.h"
+#include "proto/region-name.h"
+#include "proto/wire.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+int attributes_check(const char *attributes, struct error *error) {
+    json_error_t fault;
+    json_t *json;
+    bool is_object;
+
+    if (strnlen(attributes, WIRE_ATTRIBUTES_MAX + 1) > WIRE_ATTRIBUTES_MAX)
+        return error_set(error, -EINVAL, "attributes have at most %u bytes", WIRE_ATTRIBUTES_MAX);
+    json = json_loads(attributes, JSON_REJECT_DUPLICATES, &fault);
+    if (!json)
+        return error_set(error, -EINVAL, "attributes are not JSON: line %d: %s", fault.line,
+                         fault.text);
+    is_object = json_is_object(json);
+    json_decref(json);
+    return is_object ? 0 : error_set(error, -EINVAL, "attributes are not a JSON object");
+}
+
+static int check_spec(const struct region_spec *spec, struct error *error) {
+    const char *fault = region_name_fault(spec->name);
+
+    if (fault)
+        return error_set(error, -EINVAL, "%s", fault);
+    if (spec->size == 0)
+        return error_set(error, -EINVAL, "region '%s': its size is 0", spec->name);
+    if (spec->size > INT64_MAX || spec->max_size > INT64_MAX)
+        return error_set(error, -EINVAL, "region '%s': no memory is that large", spec->name);
+    if (spec->max_size != 0 && spec->max_size < spec->size)
+        return error_set(error, -EINVAL,
+                         "region '%s': max_size %" PRIu64 " is smaller than size %" PRIu64,
+                         spec->name, spec->max_size, spec->size);
+    if (spec->backing != 0 && !backing_to_word(spec->backing))
+        return error_set(error, -EINVAL, "unknown backing %u: choose of %s", spec->backing,
+                         backing_words);
+    if (spec->lifetime != 0 && !lifetime_to_word(spec->lifetime))
+        return error_set(error, -EINVAL, "unknown lifetime %u: choose of %s", spec->lifetime,
+                         lifetime_words);
+    if (spec->lifetime == LIFETIME_LEASE && spec->seconds == 0)
+        return error_set(error, -EINVAL, "region '%s': a lease needs its seconds", spec->name);
+    return *spec->attributes ? attributes_check(spec->attributes, error) : 0;
+}
+
+int manager_new_region(struct manager *manager, const struct caller *caller,
+                       const struct region_spec *spec, struct region **ret, struct error *error) {
+    _cleanup_(cleanup_region_unref) struct region *region = calloc(1, sizeof(*region));
+    int r;
+
+    if (!region)
+        return error_set(error, -ENOMEM, "no memory for a region");
+    region->manager = manager;
+    region->references = 1;
+    LIST_INIT(&region->attachments);
+    region->lifetime = spec->lifetime ? spec->lifetime : LIFETIME_PERSISTENT;
+    region->seconds = spec->seconds;
+    region->tag = spec->tag;
+    region->created_usec = region->changed_usec = realtime_usec();
+    region->name = strdup(spec->name);
+    region->attributes = strdup(*spec->attributes ? spec->attributes : "{}");
+    if (!region->name || !region->attributes)
+        return error_set(error, -ENOMEM, "no memory for a region");
+
+    r = access_init(&region->access, caller->uid, caller->gid, spec->mode, spec->acl, ACCESS_NEW,
+                    error);
+    if (r == 0)
+        r = quota_charge(manager->quota, caller->uid, LIMIT_REGIONS, 1, &region->charge, error);
+    if (r == 0)
+        r = manager_next_id(manager, &region->id, error);
+    if (r < 0)
+        return r;
+    r = status_slot_take(manager->status, &region->slot);
+    if (r < 0)
+        return error_set(error, r, "no slot on the status page: %s", strerror(-r));
+    *ret = steal_pointer(region);
+    return 0;
+}
+
+void manager_discard_region(struct region *region) {
+    status_slot_release(region->manager->status, region->slot);
+    if (region->segment)
+        segment_remove(region->segment);
+    region_unref(region);
+}
+
+int manager_new_segment(struct manager *manager, uid_t uid, enum backing backing, uint64_t id,
+                        uint32_t version, uint64_t size, uint64_t max_size, struct segment **ret,
+                        struct error *error) {
+    struct charge charge;
+    int r = quota_charge(manager->quota, uid, LIMIT_BYTES, max_size, &charge, error);
+
+    if (r < 0)
+        return r;
+    return segment_new(&manager->places, backing, id, version, size, max_size, &charge, ret, error);
+}
+
+int manager_record(struct manager *manager, const struct region *region, struct error *error) {
+    _cleanup_free_ char *text = region_record_format(region);
+    char key[RECORD_KEY_MAX];
+
+    if (!text)
+        return error_set(error, -ENOMEM, "no memory for the record of region '%s'", region->name);
+    region_record_key(region->id, key);
+    return registry_put(manager_registry(manager, region->segment->backing), REGISTRY_REGIONS, key,
+                        text, error);
+}
+
+int manager_install(struct manager *manager, struct region *region, struct process *owner,
+                    struct error *error) {
+    int r = segment_sync(region->segment, error);
+
+    if (r == 0)
+        r = reaper_start(region, owner, error);
+    if (r < 0)
+        return r;
+    if (manager_insert(manager, region) < 0)
+        return error_set(error, -ENOMEM, "no memory for region '%s'", region->name);
+    r = manager_record(manager, region, error);
+    if (r < 0) {
+        region_ref(region);
+        manager_take_out(manager, region);
+        return r;
+    }
+    log_write(LOG_INFO, ABOUT(.kind = LOG_REGION_CREATED, .region = region->name),
+              "region '%s' created by user %u: %s, %s, %" PRIu64 " bytes", region->name,
+              region->access.owner_uid, backing_to_word(region->segment->backing),
+              lifetime_to_word(region->lifetime), region->segment->size);
+    manager_notify(manager, REGION_CREATED, region, "created");
+    return 0;
+}
+
+/* The same request again, after its answer was lost. */
+static bool made_by(const struct region *region, const struct caller *caller,
+                    const struct region_spec *spec) {
+    return spec->tag.client_id != 0 && region->tag.client_id == spec->tag.client_id &&
+           region->tag.serial == spec->tag.serial && region->access.owner_uid == caller->uid;
+}
+
+static int check_lifetime(const struct region_spec *spec, const struct client *client,
+                          struct error *error) {
+    if (spec->lifetime == LIFETIME_OWNER && !client)
+        return error_set(error, -EINVAL,
+                         "region '%s': an owner region is created by the process that owns it, "
+                         "through the library",
+                         spec->name);
+    if (spec->lifetime == LIFETIME_OWNER && !client->process)
+        return error_set(error, -ESRCH, "region '%s': the owner's process cannot be watched",
+                         spec->name);
+    if (spec->lifetime == LIFETIME_ATTACHED && !client && spec->seconds == 0)
+        return error_set(
+            error, -EINVAL,
+            "region '%s': an attached region that nobody is attached to needs a linger "
+            "time (seconds)",
+            spec->name);
+    return 0;
+}
+
+static int create(struct manager *manager, const struct caller *caller, const struct client *client,
+                  const struct region_spec *spec, struct region **ret, struct error *error) {
+    enum backing backing = spec->backing ? spec->backing : manager->config->default_backing;
+    struct region *region;
+    int r = manager_new_region(manager, caller, spec, &region, error);
+
+    if (r < 0)
+        return r;
+    r = manager_new_segment(manager, caller->uid, backing, region->id, 1, spec->size,
+                            spec->max_size ? spec->max_size : spec->size, &region->segment, error);
+    if (r == 0)
+        r = manager_install(manager, region, client ? client->process : NULL, error);
+    if (r < 0) {
+        manager_discard_region(region);
+        return r;
+    }
+    *ret = region;
+    return 0;
+}
+
+int manager_create(struct manager *manager, const struct caller *caller, struct client *client,
+                   const struct region_spec *spec, struct region **ret, struct error *error) {
+    int r = check_spec(spec, error);
+
+    if (r == 0)
+        r = check_lifetime(spec, client, error);
+    if (r < 0)
+        return r;
+    *ret = manager_lookup(manager, spec->name);
+    if (!*ret)
+        return create(manager, caller, client, spec, ret, error);
+    if (made_by(*ret, caller, spec))
+        return 0;
+    return error_set(error, -EEXIST, "region '%s' exists already", spec->name);
+}
+
+int manager_end_region(struct region *region, enum region_event event, const char *reason,
+                       struct error *error) {
+    struct manager *manager = region->manager;
+    char key[RECORD_KEY_MAX];
+    int r;
+
+    region_record_key(region->id, key);
+    r = registry_delete(manager_registry(manager, region->segment->backing), REGISTRY_REGIONS, key,
+                        error);
+    if (r < 0)
+        return r;
+    region->ended = true;
+    reaper_stop(region);
+    segment_remove(region->segment);
+    status_slot_release(manager->status, region->slot);
+    charge_release(&region->charge);
+    log_write(LOG_INFO,
+              ABOUT(.kind = event == REGION_REAPED ? LOG_REGION_REAPED : LOG_REGION_DESTROYED,
+                    .region = region->name),
+              "region '%s' %s: %s", region->name, region_event_word(event), reason);
+    manager_notify(manager, event, region, reason);
+    manager_take_out(manager, region);
+    return 0;
+}
+
+int manager_destroy(struct manager *manager, const struct caller *caller, const char *name,
+                    struct error *error) {
+    struct region *region;
+    int r = manager_find_with(manager, caller, name, RIGHT_MANAGE, &region, error);
+    char reason[64];
+
+    if (r < 0)
+        return r;
+    snprintf(reason, sizeof(reason), "by user %u, process %d", caller->uid, caller->pid);
+    return manager_end_region(region, REGION_DESTROYED, reason, error);
+}

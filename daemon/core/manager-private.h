@@ -1,0 +1,85 @@
+/*
+ * What the files of the manager share: the manager itself and the steps they have in common.
+ */
+#pragma once
+
+#include "daemon/core/manager.h"
+#include "daemon/ground/registry.h"
+#include "daemon/ground/status.h"
+
+#define INSTANCE_MAX 17 /* 16 hexadecimal digits and the end */
+
+struct manager {
+    struct event_base *base;
+    const struct config *config;
+    char *runtime_directory, *state_directory;
+    char instance[INSTANCE_MAX];
+    struct registry *volatile_registry, *durable_registry;
+    struct status_page *status;
+    struct quota *quota;
+    struct processes *processes;
+    struct segment_places places;
+    void *regions; /* tsearch(3) tree by name */
+    unsigned n_regions;
+    TAILQ_HEAD(, client) clients;
+    LIST_HEAD(, observer) observers;
+    uint64_t next_id;      /* of regions, stages and attachments */
+    uint64_t reserved_ids; /* ids below are reserved in the registries */
+};
+
+/* The registry that has the record of a region of that backing. */
+struct registry *manager_registry(const struct manager *manager, enum backing backing);
+
+/* An id that was never used before, also not before a crash. */
+int manager_next_id(struct manager *manager, uint64_t *ret, struct error *error);
+
+void manager_notify(struct manager *manager, enum region_event event, const struct region *region,
+                    const char *reason);
+
+struct region *manager_lookup(const struct manager *manager, const char *name);
+
+/* manager_find() of a region to which the caller has all of @rights. */
+int manager_find_with(struct manager *manager, const struct caller *caller, const char *name,
+                      uint32_t rights, struct region **ret, struct error *error);
+
+/* Puts a region into the tree of names, which takes the caller's reference; or takes it out. */
+int manager_insert(struct manager *manager, struct region *region);
+void manager_take_out(struct manager *manager, struct region *region);
+
+/* Writes the region's record. */
+int manager_record(struct manager *manager, const struct region *region, struct error *error);
+
+/* Makes the region real: on disk, its lifetime started (for `owner`, of that process), into the
+ * tree, its record written. The caller's reference becomes the manager's; on error it stays the
+ * caller's, and manager_discard_region() undoes the rest. */
+int manager_install(struct manager *manager, struct region *region, struct process *owner,
+                    struct error *error);
+
+/* Ends a region: record, name, lifetime, slot. Only attachments keep its memory from now on. On
+ * error (the record could not be deleted) it lives on. */
+int manager_end_region(struct region *region, enum region_event event, const char *reason,
+                       struct error *error);
+
+/* A region object that is not installed yet: name, charge, rights, slot; no segment. */
+int manager_new_region(struct manager *manager, const struct caller *caller,
+                       const struct region_spec *spec, struct region **ret, struct error *error);
+/* Gives up a region that was never installed. */
+void manager_discard_region(struct region *region);
+
+/* A segment whose max_size is charged to the user. */
+int manager_new_segment(struct manager *manager, uid_t uid, enum backing backing, uint64_t id,
+                        uint32_t version, uint64_t size, uint64_t max_size, struct segment **ret,
+                        struct error *error);
+
+/* Ends a client in this process only: its attachments' records stay. */
+void client_forget(struct client *client);
+
+/* A client that was known to the last daemon process and is not connected. @caller is taken over.
+ */
+int manager_add_holder(struct manager *manager, struct caller *caller, uint64_t client_id,
+                       struct process *process, struct client **ret);
+struct client *manager_find_holder(const struct manager *manager, uint64_t client_id,
+                                   const struct process *process);
+
+/* 0 if the text is a JSON object that is not too long. */
+int attributes_check(const char *attributes, struct error *error);

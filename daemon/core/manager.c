@@ -1,0 +1,205 @@
+/*
+ * Manager: its own life, ids, the tree of names, what others may ask of it. See manager.h; the
+ * requests are in manager-create.c, manager-attach.c, manager-publish.c and manager-change.c.
+ */
+#include "daemon/core/manager-private.h"
+
+#include "daemon/core/reaper.h"
+#include "daemon/core/reconcile.h"
+#include "daemon/core/record.h"
+#include "proto/region-name.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+/* Ids are reserved in blocks, so that handing one out costs no record; 64 bits are enough to lose a
+ * block with every restart. */
+#define ID_BLOCK (1u << 20)
+
+struct registry *manager_registry(const struct manager *manager, enum backing backing) {
+    return backing == BACKING_FILE ? manager->durable_registry : manager->volatile_registry;
+}
+
+static int reserve_ids(struct manager *manager, struct error *error) {
+    uint64_t end = manager->next_id + ID_BLOCK;
+    char text[24];
+    int r;
+
+    snprintf(text, sizeof(text), "%" PRIu64, end);
+    r = registry_put(manager->durable_registry, REGISTRY_META, "next_id", text, error);
+    if (r < 0)
+        return r;
+    manager->reserved_ids = end;
+    return 0;
+}
+
+int manager_next_id(struct manager *manager, uint64_t *ret, struct error *error) {
+    int r = manager->next_id < manager->reserved_ids ? 0 : reserve_ids(manager, error);
+
+    if (r == 0)
+        *ret = manager->next_id++;
+    return r;
+}
+
+static int load_next_id(struct manager *manager) {
+    _cleanup_free_ char *text = NULL;
+    int r = registry_get(manager->durable_registry, REGISTRY_META, "next_id", &text);
+
+    if (r < 0 && r != -ENOENT)
+        return r;
+    manager->next_id = r == 0 ? strtoull(text, NULL, 10) : 1;
+    manager->reserved_ids = manager->next_id;
+    return 0;
+}
+
+/* The instance outlives either directory: the runtime one a loss of the state, the state one a
+ * reboot. */
+static int load_instance(struct manager *manager, struct error *error) {
+    struct registry *registries[] = {manager->volatile_registry, manager->durable_registry};
+    _cleanup_free_ char *known = NULL;
+    uint64_t random;
+    int r = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(registries) && !known; i++)
+        registry_get(registries[i], REGISTRY_META, "instance", &known);
+    if (known && strlen(known) == INSTANCE_MAX - 1) {
+        strcpy(manager->instance, known);
+    } else {
+        if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+            return error_set(error, -errno, "no random number: %s", strerror(errno));
+        snprintf(manager->instance, INSTANCE_MAX, "%016" PRIx64, random);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(registries) && r == 0; i++)
+        r = registry_put(registries[i], REGISTRY_META, "instance", manager->instance, error);
+    return r;
+}
+
+static int open_places(struct manager *manager, struct error *error) {
+    _cleanup_close_ int state = -1;
+
+    manager->places.instance = manager->instance;
+    manager->places.shm_directory = open("/dev/shm", O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+    if (manager->places.shm_directory < 0)
+        return error_set(error, -errno, "cannot open /dev/shm: %s", strerror(errno));
+    state = open(manager->state_directory, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+    if (state < 0 || (mkdirat(state, "segments", 0700) < 0 && errno != EEXIST))
+        return error_set(error, -errno, "cannot use %s: %s", manager->state_directory,
+                         strerror(errno));
+    manager->places.file_directory =
+        openat(state, "segments", O_DIRECTORY | O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (manager->places.file_directory < 0)
+        return error_set(error, -errno, "cannot open %s/segments: %s", manager->state_directory,
+                         strerror(errno));
+    return 0;
+}
+
+static int open_ground(struct manager *manager, struct error *error) {
+    int r = registry_open(manager->runtime_directory, false, &manager->volatile_registry, error);
+
+    if (r == 0)
+        r = registry_open(manager->state_directory, true, &manager->durable_registry, error);
+    if (r == 0)
+        r = status_page_open(manager->runtime_directory, &manager->status, error);
+    if (r == 0)
+        r = load_instance(manager, error);
+    if (r == 0)
+        r = load_next_id(manager);
+    if (r == 0)
+        r = open_places(manager, error);
+    return r;
+}
+
+int manager_new(const struct manager_options *options, struct manager **ret, struct error *error) {
+    _cleanup_(cleanup_manager_free) struct manager *manager = calloc(1, sizeof(*manager));
+    int r;
+
+    if (!manager)
+        return error_set(error, -ENOMEM, "no memory for the manager");
+    manager->base = options->base;
+    manager->config = options->config;
+    manager->places = (struct segment_places){.shm_directory = -1, .file_directory = -1};
+    TAILQ_INIT(&manager->clients);
+    LIST_INIT(&manager->observers);
+
+    manager->runtime_directory = strdup(options->runtime_directory);
+    manager->state_directory = strdup(options->state_directory);
+    if (!manager->runtime_directory || !manager->state_directory ||
+        quota_new(options->config, &manager->quota) < 0 ||
+        processes_new(options->base, &manager->processes) < 0)
+        return error_set(error, -ENOMEM, "no memory for the manager");
+    r = open_ground(manager, error);
+    if (r == 0)
+        r = reconcile(manager, options->fdstore, error);
+    if (r < 0)
+        return r;
+    *ret = steal_pointer(manager);
+    return 0;
+}
+
+void manager_free(struct manager *manager) {
+    struct client *client;
+
+    while ((client = TAILQ_FIRST(&manager->clients)))
+        client_forget(client);
+    while (manager->regions) {
+        struct region *region = *(struct region **)manager->regions;
+
+        reaper_stop(region);
+        manager_take_out(manager, region);
+    }
+    if (manager->quota)
+        quota_free(manager->quota);
+    if (manager->processes)
+        processes_free(manager->processes);
+    close_fd(&manager->places.shm_directory);
+    close_fd(&manager->places.file_directory);
+    cleanup_status_page_close(&manager->status);
+    cleanup_registry_close(&manager->volatile_registry);
+    cleanup_registry_close(&manager->durable_registry);
+    free(manager->runtime_directory);
+    free(manager->state_directory);
+    free(manager);
+}
+
+void manager_configure(struct manager *manager, const struct config *config) {
+    manager->config = config;
+    quota_configure(manager->quota, config);
+}
+
+const struct config *manager_config(const struct manager *manager) {
+    return manager->config;
+}
+
+const char *manager_instance(const struct manager *manager) {
+    return manager->instance;
+}
+
+const char *manager_runtime_directory(const struct manager *manager) {
+    return manager->runtime_directory;
+}
+
+const char *manager_state_directory(const struct manager *manager) {
+    return manager->state_directory;
+}
+
+int manager_status_page_fd(const struct manager *manager) {
+    return status_page_fd(manager->status);
+}
+
+uint32_t manager_slot_version(const struct manager *manager, const struct region *region) {
+    return status_slot_version(manager->status, region->slot);
+}
+
+struct quota *manager_quota(struct manager *manager) {
+    return manager->quota;
+}
+
+unsigned manager_n_regions(const struct manager *manager) {
+    return manager->n_regions;
+}

@@ -1,0 +1,49 @@
+/*
+ * Records: regions and holders as the registry keeps them
+ *
+ * A record is a JSON object with everything that is needed to go on after the daemon was killed. A
+ * region's key is its id; a holder's is the client's id and the attachment's.
+ */
+#pragma once
+
+#include <jansson.h>
+
+#include "daemon/core/client.h"
+#include "daemon/core/region.h"
+#include "proto/region-name.h"
+
+#define RECORD_KEY_MAX 40
+#define HOLDER_RECORD_MAX 512
+
+void region_record_key(uint64_t region_id, char ret[static RECORD_KEY_MAX]);
+
+/* The record's text, to be freed; NULL: no memory. */
+char *region_record_format(const struct region *region);
+
+/* A parsed record. Texts belong to @json. */
+struct region_record {
+    json_t *json;
+    const char *name, *acl, *attributes;
+    uint64_t id, size, max_size, deadline;
+    uint32_t version, slot, seconds, mode, owner_uid, owner_gid;
+    enum backing backing;
+    enum lifetime lifetime;
+    struct process_identity owner;
+    int64_t created_usec, changed_usec;
+    struct request_tag tag;
+};
+
+/* 0, or -EBADMSG with what is wrong with it. */
+int region_record_parse(const char *text, struct region_record *ret, struct error *error);
+void region_record_deinit(struct region_record *record);
+
+struct holder_record {
+    uint64_t client_id, attachment_id, region_id, size, max_size;
+    uint32_t version, access, uid;
+    struct process_identity process;
+    char region[REGION_NAME_MAX + 1];
+};
+
+void holder_record_key(const struct attachment *attachment, char ret[static RECORD_KEY_MAX]);
+void holder_record_format(const struct attachment *attachment, char ret[static HOLDER_RECORD_MAX]);
+int holder_record_parse(const char *text, struct holder_record *ret, struct error *error);

@@ -1,0 +1,38 @@
+/*
+ * Region: see region.h.
+ */
+#include "daemon/core/region.h"
+
+#include "daemon/core/clock.h"
+
+#include <stdlib.h>
+
+struct region *region_ref(struct region *region) {
+    region->references++;
+    return region;
+}
+
+void region_unref(struct region *region) {
+    if (--region->references > 0)
+        return;
+    process_watch_stop(&region->owner);
+    if (region->timer)
+        event_free(region->timer);
+    if (region->segment)
+        segment_unref(region->segment);
+    charge_release(&region->charge);
+    access_deinit(&region->access);
+    free(region->attributes);
+    free(region->name);
+    free(region);
+}
+
+uint32_t region_remaining_seconds(const struct region *region) {
+    uint64_t now = boottime_usec();
+
+    if (region->deadline == 0)
+        return UINT32_MAX;
+    if (region->deadline <= now)
+        return 0;
+    return (uint32_t)((region->deadline - now + USEC_PER_SEC - 1) / USEC_PER_SEC);
+}

@@ -1,0 +1,254 @@
+/*
+ * Restore: see restore.h.
+ */
+#include "daemon/core/restore.h"
+
+#include "daemon/core/attachment.h"
+#include "daemon/core/manager-private.h"
+#include "daemon/core/record.h"
+#include "daemon/ground/log.h"
+#include "proto/rights.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A record that is not kept. They are collected: a registry is not changed while it is walked. */
+struct casualty {
+    STAILQ_ENTRY(casualty) link;
+    bool quarantine; /* set aside; else deleted */
+    char *key;
+    struct error why;
+};
+
+struct restorer {
+    struct manager *manager;
+    struct fdstore *fdstore;
+    STAILQ_HEAD(, casualty) casualties;
+};
+
+static int add_casualty(struct restorer *restorer, const char *key, bool quarantine,
+                        const struct error *why) {
+    struct casualty *casualty = calloc(1, sizeof(*casualty));
+
+    if (!casualty || !(casualty->key = strdup(key))) {
+        free(casualty);
+        return -ENOMEM;
+    }
+    casualty->quarantine = quarantine;
+    casualty->why = *why;
+    STAILQ_INSERT_TAIL(&restorer->casualties, casualty, link);
+    return 0;
+}
+
+static void settle_casualties(struct restorer *restorer, struct registry *registry,
+                              enum registry_table table) {
+    struct casualty *casualty;
+
+    while ((casualty = STAILQ_FIRST(&restorer->casualties))) {
+        STAILQ_REMOVE_HEAD(&restorer->casualties, link);
+        if (casualty->quarantine)
+            registry_quarantine(registry, table, casualty->key, casualty->why.text);
+        else if (registry_delete(registry, table, casualty->key, NULL) < 0)
+            log_error("cannot delete record %s", casualty->key);
+        free(casualty->key);
+        free(casualty);
+    }
+}
+
+static int restore_segment(struct restorer *restorer, const struct region_record *record,
+                           struct region *region, struct error *error) {
+    struct manager *manager = restorer->manager;
+    char name[SEGMENT_NAME_MAX];
+    struct segment *segment;
+    int r;
+
+    r = segment_new_existing(&manager->places, record->backing, record->id, record->version,
+                             record->size, record->max_size, -1, &segment);
+    if (r < 0)
+        return error_set(error, r, "no memory for a segment");
+    region->segment = segment;
+    r = quota_charge_existing(manager->quota, record->owner_uid, LIMIT_BYTES, record->max_size,
+                              &segment->charge);
+    if (r < 0)
+        return error_set(error, r, "no memory for a charge");
+    if (record->backing == BACKING_MEMFD) {
+        segment_name(segment, name);
+        segment->fd = fdstore_take(restorer->fdstore, name);
+        if (segment->fd < 0)
+            return error_set(error, -ENODATA, "its memfd ended with the last daemon");
+    }
+    r = segment_check(segment, error);
+    if (r == -EUCLEAN) {
+        log_write(LOG_WARNING, ABOUT(.region = record->name),
+                  "region '%s': a writer resized it: %s", record->name, error->text);
+        return 0;
+    }
+    return r;
+}
+
+static int restore_slot(struct manager *manager, const struct region_record *record,
+                        struct region *region, struct error *error) {
+    int r = status_slot_claim(manager->status, record->slot);
+
+    region->slot = record->slot;
+    if (r < 0)
+        r = status_slot_take(manager->status, &region->slot);
+    return r < 0 ? error_set(error, r, "no slot on the status page: %s", strerror(-r)) : 0;
+}
+
+static int restore_region(struct restorer *restorer, const struct region_record *record,
+                          struct error *error) {
+    _cleanup_(cleanup_region_unref) struct region *region = calloc(1, sizeof(*region));
+    struct manager *manager = restorer->manager;
+    int r;
+
+    if (manager_lookup(manager, record->name))
+        return error_set(error, -EEXIST, "another record has the name '%s'", record->name);
+    if (!region)
+        return error_set(error, -ENOMEM, "no memory for a region");
+    *region = (struct region){
+        .manager = manager,
+        .references = 1,
+        .id = record->id,
+        .lifetime = record->lifetime,
+        .seconds = record->seconds,
+        .deadline = record->deadline,
+        .owner_identity = record->owner,
+        .created_usec = record->created_usec,
+        .changed_usec = record->changed_usec,
+        .tag = record->tag,
+        .name = strdup(record->name),
+        .attributes = strdup(record->attributes),
+    };
+    LIST_INIT(&region->attachments);
+    if (!region->name || !region->attributes)
+        return error_set(error, -ENOMEM, "no memory for a region");
+    r = access_init(&region->access, record->owner_uid, record->owner_gid, record->mode,
+                    record->acl, ACCESS_RECORDED, error);
+    if (r == 0)
+        r = quota_charge_existing(manager->quota, record->owner_uid, LIMIT_REGIONS, 1,
+                                  &region->charge);
+    if (r == 0)
+        r = restore_segment(restorer, record, region, error);
+    if (r == 0)
+        r = restore_slot(manager, record, region, error);
+    if (r == 0)
+        r = manager_insert(manager, region);
+    if (r == 0)
+        region = NULL;
+    return r;
+}
+
+static int on_region_record(void *data, const char *key, const char *value) {
+    struct restorer *restorer = data;
+    struct region_record record;
+    struct error error = {0};
+    char expected[RECORD_KEY_MAX];
+    int r = region_record_parse(value, &record, &error);
+
+    if (r < 0)
+        return add_casualty(restorer, key, true, &error);
+    region_record_key(record.id, expected);
+    if (strcmp(key, expected) != 0)
+        r = error_set(&error, -EBADMSG, "its id is not that of its key");
+    else
+        r = restore_region(restorer, &record, &error);
+    if (r < 0 && r != -ENOMEM) {
+        log_write(LOG_WARNING,
+                  ABOUT(.kind = r == -ENODATA ? LOG_REGION_REAPED : LOG_RECORD_QUARANTINED,
+                        .region = record.name),
+                  "region '%s' is lost: %s", record.name, error.text);
+        r = add_casualty(restorer, key, r != -ENODATA, &error);
+    }
+    region_record_deinit(&record);
+    return r;
+}
+
+int restore_regions(struct manager *manager, struct fdstore *fdstore, struct error *error) {
+    struct registry *registries[] = {manager->volatile_registry, manager->durable_registry};
+    struct restorer restorer = {.manager = manager, .fdstore = fdstore};
+
+    STAILQ_INIT(&restorer.casualties);
+    for (size_t i = 0; i < ARRAY_SIZE(registries); i++) {
+        int r = registry_each(registries[i], REGISTRY_REGIONS, on_region_record, &restorer);
+
+        settle_casualties(&restorer, registries[i], REGISTRY_REGIONS);
+        if (r < 0)
+            return error_set(error, r, "cannot load the regions: %s", strerror(-r));
+    }
+    return 0;
+}
+
+/* The segment a holder has: the current one, or an older one that only holders keep. */
+static int holder_segment(struct manager *manager, const struct region *region,
+                          const struct holder_record *record, struct segment **ret) {
+    int r;
+
+    if (record->version == region->segment->version) {
+        *ret = segment_ref(region->segment);
+        return 0;
+    }
+    r = segment_new_existing(&manager->places, region->segment->backing, record->region_id,
+                             record->version, record->size, record->max_size, -1, ret);
+    if (r < 0)
+        return r;
+    (*ret)->named = false;
+    return quota_charge_existing(manager->quota, region->access.owner_uid, LIMIT_BYTES,
+                                 record->max_size, &(*ret)->charge);
+}
+
+static int get_holder(struct manager *manager, const struct holder_record *record,
+                      struct process *process, struct client **ret) {
+    struct caller caller = {.uid = record->uid, .pid = record->process.pid};
+
+    *ret = manager_find_holder(manager, record->client_id, process);
+    return *ret ? 0 : manager_add_holder(manager, &caller, record->client_id, process, ret);
+}
+
+static int restore_holder(struct manager *manager, const struct holder_record *record) {
+    _cleanup_(cleanup_process_unref) struct process *process = NULL;
+    _cleanup_(cleanup_segment_unref) struct segment *segment = NULL;
+    struct region *region = manager_lookup(manager, record->region);
+    struct attachment *attachment;
+    struct client *client;
+    struct charge charge;
+    int r;
+
+    if (!region || region->id != record->region_id ||
+        (record->access != RIGHT_READ && record->access != RIGHT_WRITE))
+        return -ESTALE;
+    r = process_find(manager->processes, &record->process, &process);
+    if (r == 0)
+        r = get_holder(manager, record, process, &client);
+    if (r == 0)
+        r = holder_segment(manager, region, record, &segment);
+    if (r == 0)
+        r = quota_charge_existing(manager->quota, record->uid, LIMIT_ATTACHMENTS, 1, &charge);
+    if (r < 0)
+        return r;
+    return attachment_new(record->attachment_id, client, region, segment, record->access, &charge,
+                          &attachment);
+}
+
+static int on_holder_record(void *data, const char *key, const char *value) {
+    struct restorer *restorer = data;
+    struct holder_record record;
+    struct error error = {0};
+    int r = holder_record_parse(value, &record, &error);
+
+    if (r < 0)
+        return add_casualty(restorer, key, true, &error);
+    r = restore_holder(restorer->manager, &record);
+    return r < 0 && r != -ENOMEM ? add_casualty(restorer, key, false, &error) : r;
+}
+
+int restore_holders(struct manager *manager, struct error *error) {
+    struct restorer restorer = {.manager = manager};
+    int r;
+
+    STAILQ_INIT(&restorer.casualties);
+    r = registry_each(manager->volatile_registry, REGISTRY_HOLDERS, on_holder_record, &restorer);
+    settle_casualties(&restorer, manager->volatile_registry, REGISTRY_HOLDERS);
+    return r < 0 ? error_set(error, r, "cannot load the holders: %s", strerror(-r)) : 0;
+}

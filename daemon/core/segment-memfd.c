@@ -1,0 +1,81 @@
+/*
+ * Segments without a name: memfds
+ *
+ * A memfd is made sparse at max_size and sealed against shrinking and growing, so that no writer
+ * can pull memory away under a reader (memfd_create(2), fcntl(2) F_ADD_SEALS). The daemon keeps one
+ * descriptor, the service manager another in its FD store; everyone else gets an open file
+ * description of his own through /proc/self/fd.
+ */
+#include "daemon/core/segment.h"
+#include "daemon/ground/fdstore.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int memfd_create_segment(struct segment *segment) {
+    _cleanup_close_ int fd = -1;
+    char name[SEGMENT_NAME_MAX];
+    int r;
+
+    segment_name(segment, name);
+    fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    /* Its inode is born with mode 0777: anyone with a descriptor could reopen it for writing. */
+    if (fd < 0 || fchmod(fd, 0600) < 0 || ftruncate(fd, (off_t)segment->max_size) < 0 ||
+        fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0)
+        return -errno;
+    if (fdstore_available()) {
+        r = fdstore_push(name, fd);
+        if (r < 0)
+            return r;
+    }
+    segment->fd = steal_fd(&fd);
+    segment->named = true;
+    return 0;
+}
+
+static int memfd_open(const struct segment *segment, int flags) {
+    char path[32];
+    int fd;
+
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", segment->fd);
+    fd = open(path, flags | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+static int memfd_rename(struct segment *segment, const char *from) {
+    char to[SEGMENT_NAME_MAX];
+    int r;
+
+    if (!fdstore_available())
+        return 0;
+    segment_name(segment, to);
+    r = fdstore_push(to, segment->fd);
+    if (r == 0)
+        fdstore_drop(from);
+    return r;
+}
+
+static int memfd_sync(const struct segment *segment) {
+    (void)segment;
+    return 0;
+}
+
+static void memfd_remove(struct segment *segment) {
+    char name[SEGMENT_NAME_MAX];
+
+    segment_name(segment, name);
+    if (fdstore_available())
+        fdstore_drop(name);
+}
+
+const struct segment_ops segment_memfd_ops = {
+    .create = memfd_create_segment,
+    .open = memfd_open,
+    .rename = memfd_rename,
+    .sync = memfd_sync,
+    .remove = memfd_remove,
+};

@@ -1,0 +1,69 @@
+/*
+ * Segments with a name in a directory: POSIX shm objects and files
+ *
+ * A shm object is a file in /dev/shm (shm_overview(7)), opened here relative to the directory,
+ * which saves building and walking its path. Only a file has a disk to be synced to.
+ */
+#include "daemon/core/segment.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int directory_of(const struct segment *segment) {
+    return segment->backing == BACKING_FILE ? segment->places->file_directory
+                                            : segment->places->shm_directory;
+}
+
+static int named_open(const struct segment *segment, int flags) {
+    char name[SEGMENT_NAME_MAX];
+    int fd;
+
+    segment_name(segment, name);
+    fd = openat(directory_of(segment), name, flags | O_NOFOLLOW | O_CLOEXEC, 0600);
+    return fd < 0 ? -errno : fd;
+}
+
+static int named_create(struct segment *segment) {
+    _cleanup_close_ int fd = named_open(segment, O_RDWR | O_CREAT | O_EXCL);
+
+    if (fd < 0)
+        return fd;
+    segment->named = true;
+    return ftruncate(fd, (off_t)segment->size) < 0 ? -errno : 0;
+}
+
+static int named_rename(struct segment *segment, const char *from) {
+    char to[SEGMENT_NAME_MAX];
+    int directory = directory_of(segment);
+
+    segment_name(segment, to);
+    return renameat(directory, from, directory, to) < 0 ? -errno : 0;
+}
+
+static int named_sync(const struct segment *segment) {
+    _cleanup_close_ int fd = -1;
+
+    if (segment->backing != BACKING_FILE)
+        return 0;
+    fd = named_open(segment, O_RDWR);
+    if (fd < 0)
+        return fd;
+    return fsync(fd) < 0 || fsync(segment->places->file_directory) < 0 ? -errno : 0;
+}
+
+static void named_remove(struct segment *segment) {
+    char name[SEGMENT_NAME_MAX];
+
+    segment_name(segment, name);
+    unlinkat(directory_of(segment), name, 0);
+}
+
+const struct segment_ops segment_named_ops = {
+    .create = named_create,
+    .open = named_open,
+    .rename = named_rename,
+    .sync = named_sync,
+    .remove = named_remove,
+};

@@ -1,0 +1,203 @@
+/*
+ * Segment: what all backings share. See segment.h.
+ */
+#include "daemon/core/segment.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const struct segment_ops *const ops_of[] = {
+    [BACKING_SHM] = &segment_named_ops,
+    [BACKING_MEMFD] = &segment_memfd_ops,
+    [BACKING_FILE] = &segment_named_ops,
+};
+
+void segment_name(const struct segment *segment, char ret[static SEGMENT_NAME_MAX]) {
+    snprintf(ret, SEGMENT_NAME_MAX, "shmreg.%s.%" PRIu64 ".%" PRIu32, segment->places->instance,
+             segment->id, segment->version);
+}
+
+bool segment_name_parse(const char *instance, const char *name, uint64_t *ret_id,
+                        uint32_t *ret_version) {
+    struct segment_places places = {.instance = instance};
+    struct segment segment = {.places = &places};
+    char prefix[SEGMENT_NAME_MAX], again[SEGMENT_NAME_MAX];
+    int length = snprintf(prefix, sizeof(prefix), "shmreg.%s.", instance);
+
+    if (strncmp(name, prefix, (size_t)length) != 0 ||
+        sscanf(name + length, "%" SCNu64 ".%" SCNu32, &segment.id, &segment.version) != 2)
+        return false;
+    /* Only what segment_name() writes is ours: "01.1" and "1.1x" are not. */
+    segment_name(&segment, again);
+    if (strcmp(name, again) != 0)
+        return false;
+    *ret_id = segment.id;
+    *ret_version = segment.version;
+    return true;
+}
+
+int segment_new_existing(const struct segment_places *places, enum backing backing, uint64_t id,
+                         uint32_t version, uint64_t size, uint64_t max_size, int fd,
+                         struct segment **ret) {
+    struct segment *segment = calloc(1, sizeof(*segment));
+
+    if (!segment)
+        return -ENOMEM;
+    *segment = (struct segment){
+        .references = 1,
+        .ops = ops_of[backing],
+        .places = places,
+        .backing = backing,
+        .id = id,
+        .version = version,
+        .size = size,
+        .max_size = max_size,
+        .fd = fd,
+        .named = true,
+    };
+    *ret = segment;
+    return 0;
+}
+
+int segment_new(const struct segment_places *places, enum backing backing, uint64_t id,
+                uint32_t version, uint64_t size, uint64_t max_size, struct charge *charge,
+                struct segment **ret, struct error *error) {
+    _cleanup_(cleanup_segment_unref) struct segment *segment = NULL;
+    int r;
+
+    r = segment_new_existing(places, backing, id, version, size, max_size, -1, &segment);
+    if (r < 0) {
+        charge_release(charge);
+        return error_set(error, r, "no memory for a segment");
+    }
+    segment->charge = *charge;
+    *charge = (struct charge){0};
+    segment->named = false;
+    r = segment->ops->create(segment);
+    if (r < 0) {
+        segment_remove(segment);
+        return error_set(error, r, "cannot make a %s segment of %" PRIu64 " bytes: %s",
+                         backing_to_word(backing), size, strerror(-r));
+    }
+    *ret = steal_pointer(segment);
+    return 0;
+}
+
+struct segment *segment_ref(struct segment *segment) {
+    segment->references++;
+    return segment;
+}
+
+void segment_unref(struct segment *segment) {
+    if (--segment->references > 0)
+        return;
+    charge_release(&segment->charge);
+    close_fd(&segment->fd);
+    free(segment);
+}
+
+int segment_open(const struct segment *segment, int flags, struct error *error) {
+    char name[SEGMENT_NAME_MAX];
+    int fd = segment->ops->open(segment, flags);
+
+    if (fd >= 0)
+        return fd;
+    segment_name(segment, name);
+    return error_set(error, fd, "cannot open segment %s: %s", name, strerror(-fd));
+}
+
+int segment_write(const struct segment *segment, uint64_t offset, const void *data, size_t size,
+                  struct error *error) {
+    _cleanup_close_ int fd = segment_open(segment, O_WRONLY, error);
+
+    if (fd < 0)
+        return fd;
+    for (size_t done = 0; done < size;) {
+        ssize_t n = pwrite(fd, (const char *)data + done, size - done, (off_t)(offset + done));
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return error_set(error, -errno, "cannot write %zu bytes to a %s segment: %s", size,
+                             backing_to_word(segment->backing), strerror(errno));
+        done += (size_t)n;
+    }
+    return 0;
+}
+
+int segment_read(const struct segment *segment, uint64_t offset, void *buffer, size_t size,
+                 struct error *error) {
+    _cleanup_close_ int fd = segment_open(segment, O_RDONLY, error);
+
+    if (fd < 0)
+        return fd;
+    for (size_t done = 0; done < size;) {
+        ssize_t n = pread(fd, (char *)buffer + done, size - done, (off_t)(offset + done));
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return error_set(error, -errno, "cannot read a %s segment: %s",
+                             backing_to_word(segment->backing), strerror(errno));
+        if (n == 0)
+            return error_set(error, -EUCLEAN,
+                             "a writer has truncated the segment to %" PRIu64 " bytes",
+                             offset + done);
+        done += (size_t)n;
+    }
+    return 0;
+}
+
+int segment_sync(const struct segment *segment, struct error *error) {
+    int r = segment->ops->sync(segment);
+
+    return r < 0 ? error_set(error, r, "cannot sync a segment: %s", strerror(-r)) : 0;
+}
+
+int segment_rename(struct segment *segment, uint64_t id, uint32_t version, struct error *error) {
+    uint64_t old_id = segment->id;
+    uint32_t old_version = segment->version;
+    char from[SEGMENT_NAME_MAX];
+    int r;
+
+    segment_name(segment, from);
+    segment->id = id;
+    segment->version = version;
+    r = segment->ops->rename(segment, from);
+    if (r < 0) {
+        segment->id = old_id;
+        segment->version = old_version;
+        return error_set(error, r, "cannot rename segment %s: %s", from, strerror(-r));
+    }
+    return 0;
+}
+
+void segment_remove(struct segment *segment) {
+    if (!segment->named)
+        return;
+    segment->named = false;
+    segment->ops->remove(segment);
+}
+
+int segment_check(const struct segment *segment, struct error *error) {
+    _cleanup_close_ int fd = segment_open(segment, O_RDONLY, error);
+    uint64_t size = segment->backing == BACKING_MEMFD ? segment->max_size : segment->size;
+    struct stat status;
+
+    if (fd < 0)
+        return fd;
+    if (fstat(fd, &status) < 0)
+        return error_set(error, -errno, "cannot inspect a segment: %s", strerror(errno));
+    if (!S_ISREG(status.st_mode) || status.st_uid != geteuid())
+        return error_set(error, -EUCLEAN, "the object is not a segment of this daemon");
+    if ((uint64_t)status.st_size != size)
+        return error_set(error, -EUCLEAN, "it has %lld bytes where %" PRIu64 " were given",
+                         (long long)status.st_size, size);
+    return 0;
+}
