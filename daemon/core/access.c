@@ -150,6 +150,6 @@ int access_check(const struct access *access, const struct caller *caller, uint3
         return 0;
     rights_format(rights & ~have, missing);
     rights_format(have, given);
-    return error_set(error, -EACCES, "user %u lacks the right '%s' to region '%s' (has '%s')",
-                     caller->uid, missing, name, given);
+    return error_set(error, -EACCES, "user %u lacks the right '%s' to region '%s' (has %s)",
+                     caller->uid, missing, name, *given ? given : "none");
 }

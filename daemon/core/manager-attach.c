@@ -214,20 +214,3 @@ int manager_detach(struct manager *manager, struct client *client, uint64_t atta
     end_attachment(attachment);
     return 0;
 }
-
-int manager_create_and_attach(struct manager *manager, struct client *client,
-                              const struct region_spec *spec, bool existing_ok, uint32_t access,
-                              struct attachment **ret, int *ret_fd, bool *ret_created,
-                              struct error *error) {
-    struct region *region;
-    struct error ignored;
-    int r = manager_create(manager, &client->caller, client, spec, &region, error);
-
-    *ret_created = r == 0;
-    if (r < 0 && !(r == -EEXIST && existing_ok))
-        return r;
-    r = manager_attach(manager, client, spec->name, access, ret, ret_fd, error);
-    if (r < 0 && *ret_created)
-        manager_end_region(region, REGION_DESTROYED, "its creator could not attach", &ignored);
-    return r;
-}

@@ -151,7 +151,7 @@ static bool made_by(const struct region *region, const struct caller *caller,
 }
 
 static int check_lifetime(const struct region_spec *spec, const struct client *client,
-                          struct error *error) {
+                          bool attaches, struct error *error) {
     if (spec->lifetime == LIFETIME_OWNER && !client)
         return error_set(error, -EINVAL,
                          "region '%s': an owner region is created by the process that owns it, "
@@ -160,12 +160,11 @@ static int check_lifetime(const struct region_spec *spec, const struct client *c
     if (spec->lifetime == LIFETIME_OWNER && !client->process)
         return error_set(error, -ESRCH, "region '%s': the owner's process cannot be watched",
                          spec->name);
-    if (spec->lifetime == LIFETIME_ATTACHED && !client && spec->seconds == 0)
-        return error_set(
-            error, -EINVAL,
-            "region '%s': an attached region that nobody is attached to needs a linger "
-            "time (seconds)",
-            spec->name);
+    if (spec->lifetime == LIFETIME_ATTACHED && !attaches && spec->seconds == 0)
+        return error_set(error, -EINVAL,
+                         "region '%s': an attached region that nobody is attached to needs a "
+                         "linger time (seconds)",
+                         spec->name);
     return 0;
 }
 
@@ -189,12 +188,13 @@ static int create(struct manager *manager, const struct caller *caller, const st
     return 0;
 }
 
-int manager_create(struct manager *manager, const struct caller *caller, struct client *client,
-                   const struct region_spec *spec, struct region **ret, struct error *error) {
+static int create_checked(struct manager *manager, const struct caller *caller,
+                          struct client *client, const struct region_spec *spec, bool attaches,
+                          struct region **ret, struct error *error) {
     int r = check_spec(spec, error);
 
     if (r == 0)
-        r = check_lifetime(spec, client, error);
+        r = check_lifetime(spec, client, attaches, error);
     if (r < 0)
         return r;
     *ret = manager_lookup(manager, spec->name);
@@ -203,6 +203,28 @@ int manager_create(struct manager *manager, const struct caller *caller, struct 
     if (made_by(*ret, caller, spec))
         return 0;
     return error_set(error, -EEXIST, "region '%s' exists already", spec->name);
+}
+
+int manager_create(struct manager *manager, const struct caller *caller, struct client *client,
+                   const struct region_spec *spec, struct region **ret, struct error *error) {
+    return create_checked(manager, caller, client, spec, false, ret, error);
+}
+
+int manager_create_and_attach(struct manager *manager, struct client *client,
+                              const struct region_spec *spec, bool existing_ok, uint32_t access,
+                              struct attachment **ret, int *ret_fd, bool *ret_created,
+                              struct error *error) {
+    struct region *region;
+    struct error ignored;
+    int r = create_checked(manager, &client->caller, client, spec, true, &region, error);
+
+    *ret_created = r == 0;
+    if (r < 0 && !(r == -EEXIST && existing_ok))
+        return r;
+    r = manager_attach(manager, client, spec->name, access, ret, ret_fd, error);
+    if (r < 0 && *ret_created)
+        manager_end_region(region, REGION_DESTROYED, "its creator could not attach", &ignored);
+    return r;
 }
 
 int manager_end_region(struct region *region, enum region_event event, const char *reason,

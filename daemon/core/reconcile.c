@@ -6,6 +6,7 @@
 #include "daemon/core/manager-private.h"
 #include "daemon/core/reaper.h"
 #include "daemon/core/restore.h"
+#include "daemon/core/sweep.h"
 #include "daemon/ground/log.h"
 
 #include <errno.h>
@@ -97,41 +98,6 @@ static int start_lifetimes(struct manager *manager, struct error *error) {
     return r;
 }
 
-/* Whether a segment's name is that of a region's current version. */
-struct search {
-    uint64_t id;
-    uint32_t version;
-    enum backing backing;
-};
-
-static int is_current(void *data, struct region *region) {
-    const struct search *search = data;
-    const struct segment *segment = region->segment;
-
-    return segment->id == search->id && segment->version == search->version &&
-           segment->backing == search->backing;
-}
-
-static int sweep(struct manager *manager, int directory, enum backing backing,
-                 struct error *error) {
-    int fd = openat(directory, ".", O_DIRECTORY | O_RDONLY | O_CLOEXEC);
-    _cleanup_closedir_ DIR *stream = fd < 0 ? NULL : fdopendir(fd);
-    struct search search = {.backing = backing};
-    const struct dirent *entry;
-
-    if (!stream)
-        return error_set(error, -errno, "cannot list the segments: %s", strerror(errno));
-    while ((entry = readdir(stream))) {
-        if (!segment_name_parse(manager->instance, entry->d_name, &search.id, &search.version) ||
-            manager_each_region(manager, is_current, &search))
-            continue;
-        log_write(LOG_NOTICE, ABOUT(.kind = LOG_ORPHAN_REAPED),
-                  "segment %s, left over by the last daemon, removed", entry->d_name);
-        unlinkat(directory, entry->d_name, 0);
-    }
-    return 0;
-}
-
 int reconcile(struct manager *manager, struct fdstore *fdstore, struct error *error) {
     int r = restore_regions(manager, fdstore, error);
 
@@ -140,9 +106,7 @@ int reconcile(struct manager *manager, struct fdstore *fdstore, struct error *er
     if (r == 0)
         r = start_lifetimes(manager, error);
     if (r == 0)
-        r = sweep(manager, manager->places.shm_directory, BACKING_SHM, error);
-    if (r == 0)
-        r = sweep(manager, manager->places.file_directory, BACKING_FILE, error);
+        r = sweep(manager, error);
     if (r == 0)
         status_page_settle(manager->status);
     return r;

@@ -24,7 +24,7 @@ static int memfd_create_segment(struct segment *segment) {
     segment_name(segment, name);
     fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
     /* Its inode is born with mode 0777: anyone with a descriptor could reopen it for writing. */
-    if (fd < 0 || fchmod(fd, 0600) < 0 || ftruncate(fd, (off_t)segment->max_size) < 0 ||
+    if (fd < 0 || fchmod(fd, SEGMENT_MODE) < 0 || ftruncate(fd, (off_t)segment->max_size) < 0 ||
         fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0)
         return -errno;
     if (fdstore_available()) {

@@ -21,7 +21,7 @@ static int named_open(const struct segment *segment, int flags) {
     int fd;
 
     segment_name(segment, name);
-    fd = openat(directory_of(segment), name, flags | O_NOFOLLOW | O_CLOEXEC, 0600);
+    fd = openat(directory_of(segment), name, flags | O_NOFOLLOW | O_CLOEXEC, SEGMENT_MODE);
     return fd < 0 ? -errno : fd;
 }
 

@@ -194,8 +194,10 @@ int segment_check(const struct segment *segment, struct error *error) {
         return fd;
     if (fstat(fd, &status) < 0)
         return error_set(error, -errno, "cannot inspect a segment: %s", strerror(errno));
-    if (!S_ISREG(status.st_mode) || status.st_uid != geteuid())
-        return error_set(error, -EUCLEAN, "the object is not a segment of this daemon");
+    if (status.st_mode != (S_IFREG | SEGMENT_MODE) || status.st_uid != geteuid())
+        return error_set(error, -EPERM,
+                         "an object of type and mode %#o, of user %u, is in its place",
+                         status.st_mode, status.st_uid);
     if ((uint64_t)status.st_size != size)
         return error_set(error, -EUCLEAN, "it has %lld bytes where %" PRIu64 " were given",
                          (long long)status.st_size, size);

@@ -18,6 +18,7 @@
 #include "proto/words.h"
 
 #define SEGMENT_NAME_MAX 96
+#define SEGMENT_MODE 0600
 
 /* Where segments live: descriptors of directories, and the FD store for memfds. */
 struct segment_places {
@@ -98,5 +99,6 @@ int segment_rename(struct segment *segment, uint64_t id, uint32_t version, struc
 /* Takes its name, so that the kernel frees the memory with the last mapping. */
 void segment_remove(struct segment *segment);
 
-/* 0 if the object is there with the size and the mode it should have; -ENOENT, -EUCLEAN. */
+/* 0 if the object is there as it was made; -ENOENT; -EUCLEAN if only its size is another one (a
+ * writer's doing); -EPERM if it is of another type, owner or mode, so not the daemon's. */
 int segment_check(const struct segment *segment, struct error *error);

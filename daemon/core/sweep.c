@@ -1,0 +1,91 @@
+/*
+ * Sweep: see sweep.h.
+ */
+#include "daemon/core/sweep.h"
+
+#include "daemon/core/manager-private.h"
+#include "daemon/ground/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What the current version of a region is called in its directory; sorted by id, so that a sweep
+ * of many segments is quick. */
+struct current {
+    uint64_t id;
+    uint32_t version;
+    enum backing backing;
+};
+
+struct inventory {
+    struct current *current;
+    size_t count;
+};
+
+static int compare_current(const void *a, const void *b) {
+    uint64_t x = ((const struct current *)a)->id, y = ((const struct current *)b)->id;
+
+    return (x > y) - (x < y);
+}
+
+static int add_current(void *data, struct region *region) {
+    struct inventory *inventory = data;
+    const struct segment *segment = region->segment;
+
+    inventory->current[inventory->count++] = (struct current){
+        .id = segment->id,
+        .version = segment->version,
+        .backing = segment->backing,
+    };
+    return 0;
+}
+
+static bool is_current(const struct inventory *inventory, const struct current *key) {
+    const struct current *found =
+        bsearch(key, inventory->current, inventory->count, sizeof(*key), compare_current);
+
+    return found && found->version == key->version && found->backing == key->backing;
+}
+
+static int sweep_directory(struct manager *manager, const struct inventory *inventory,
+                           int directory, enum backing backing, struct error *error) {
+    int fd = openat(directory, ".", O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+    _cleanup_closedir_ DIR *stream = fd < 0 ? NULL : fdopendir(fd);
+    const struct dirent *entry;
+
+    if (!stream) {
+        int r = error_set(error, -errno, "cannot list the segments: %s", strerror(errno));
+
+        close_fd(&fd);
+        return r;
+    }
+    while ((entry = readdir(stream))) {
+        struct current key = {.backing = backing};
+
+        if (!segment_name_parse(manager->instance, entry->d_name, &key.id, &key.version) ||
+            is_current(inventory, &key))
+            continue;
+        log_write(LOG_NOTICE, ABOUT(.kind = LOG_ORPHAN_REAPED),
+                  "segment %s, left over by the last daemon, removed", entry->d_name);
+        unlinkat(directory, entry->d_name, 0);
+    }
+    return 0;
+}
+
+int sweep(struct manager *manager, struct error *error) {
+    _cleanup_free_ struct current *current = calloc(manager->n_regions + 1, sizeof(*current));
+    struct inventory inventory = {.current = current};
+    int r;
+
+    if (!current)
+        return error_set(error, -ENOMEM, "no memory to list the segments");
+    manager_each_region(manager, add_current, &inventory);
+    qsort(current, inventory.count, sizeof(*current), compare_current);
+    r = sweep_directory(manager, &inventory, manager->places.shm_directory, BACKING_SHM, error);
+    if (r == 0)
+        r = sweep_directory(manager, &inventory, manager->places.file_directory, BACKING_FILE,
+                            error);
+    return r;
+}
