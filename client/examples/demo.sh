@@ -1,0 +1,120 @@
+#!/usr/bin/env bash
+# The main job, on a private daemon: share a file's content as a region between users, refuse who has
+# no right, reap what a killed process owned, survive the death of the daemon. Every step is checked;
+# the exit status is 0 only if all of it happened.
+#
+# usage: demo.sh BUILD_DIRECTORY
+
+set -euo pipefail
+
+build=$(cd "${1:?usage: demo.sh BUILD_DIRECTORY}" && pwd)
+[[ $(id -u) == 0 ]] || exec sudo -- "$0" "$build"
+
+# Four users that need no accounts: the daemon's own, who writes, who reads, who is refused.
+readonly daemon_uid=64001 writer_uid=64002 reader_uid=64003 stranger_uid=64004
+readonly deadline=10 # seconds that anything awaited may take
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/shmregd-demo.XXXXXX")
+export SHMREG_SOCKET=$work/run/client.sock SHMREG_ADMIN_SOCKET=$work/run/admin.sock
+export LD_LIBRARY_PATH=$build/client${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+daemon_pid=''
+
+say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+fail() { printf 'demo: FAILED: %s\n' "$*" >&2; exit 1; }
+as() { setpriv --reuid "$1" --regid "$1" --clear-groups -- "${@:2}"; }
+ctl() { "$build/client/ctl/shmregctl" "$@"; }
+example() { as "$1" "$build/client/examples/example-$2" "${@:3}"; }
+
+# Starts the daemon and returns once it says that it has started.
+start_daemon() {
+  local line
+  exec 3< <(exec setpriv --reuid $daemon_uid --regid $daemon_uid --clear-groups -- \
+    "$build/daemon/shmregd" --foreground --runtime-directory="$work/run" \
+    --state-directory="$work/state" 2>&1)
+  daemon_pid=$!
+  while read -r -t $deadline -u 3 line; do
+    printf '  %s\n' "$line"
+    if [[ $line == *started* ]]; then
+      cat <&3 >>"$work/log" &
+      return
+    fi
+  done
+  fail "the daemon did not start"
+}
+
+finish() {
+  local pid
+  for pid in $(jobs -p) $daemon_pid; do kill -9 "$pid" 2>/dev/null || true; done
+  # What is in /dev/shm now belongs to the demo's own user only.
+  find /dev/shm -maxdepth 1 -user $daemon_uid -name 'shmreg.*' -delete 2>/dev/null || true
+  rm -rf "$work"
+}
+trap finish EXIT
+
+# A file of a few MiB that every machine has.
+for data in /usr/bin/perl /usr/bin/bash /bin/bash; do [[ -r $data ]] && break; done
+
+install -d -o $daemon_uid -g $daemon_uid "$work/run" "$work/state"
+chmod 755 "$work"
+
+say "1. A private daemon, under a user of its own (uid $daemon_uid)"
+start_daemon
+
+say "2. User $writer_uid creates a region with the content of $data; user $reader_uid may read it"
+example $writer_uid share-file demo/program "$data" 0600
+as $writer_uid "$build/client/ctl/shmregctl" acl demo/program "+user:$reader_uid:r"
+
+say "3. User $reader_uid maps it read-only and verifies it"
+example $reader_uid check-file demo/program "$data" || fail "the reader saw something else"
+
+say "4. User $stranger_uid is refused, with the reason"
+if example $stranger_uid check-file demo/program "$data" 2>"$work/refusal"; then
+  fail "the stranger was let in"
+fi
+cat "$work/refusal"
+grep -q "lacks the right 'r' to region 'demo/program'" "$work/refusal" || fail "another reason"
+
+say "5. A process of user $writer_uid owns a region, another goes on reading; the operator's view"
+coproc OWNER { example $writer_uid own-region demo/owned; }
+read -r -t $deadline -u "${OWNER[0]}" line || fail "no owner"
+echo "$line"
+owner_pid=$(awk '{print $2}' <<<"$line")
+exec 4< <(exec setpriv --reuid $reader_uid --regid $reader_uid --clear-groups -- \
+  "$build/client/examples/example-check-file" --keep demo/program "$data" 2>&1)
+reader_pid=$!
+read -r -t $deadline -u 4 line || fail "no reader"
+echo; ctl list
+echo; ctl show demo/program
+echo; ctl clients
+
+say "6. The owner is killed with SIGKILL: its region goes with it"
+exec 5< <(exec "$build/client/ctl/shmregctl" --json monitor)
+monitor_pid=$!
+kill -9 "$owner_pid"
+killed=$(date +%s%N)
+until [[ ${event:-} == *reaped* && $event == *demo/owned* ]]; do
+  read -r -t $deadline -u 5 event || fail "demo/owned is still there"
+done
+echo "$event"
+echo "reaped $((($(date +%s%N) - killed) / 1000)) microseconds after the kill"
+kill "$monitor_pid"
+if ctl show demo/owned 2>/dev/null; then fail "demo/owned is still listed"; fi
+
+say "7. The daemon is killed with SIGKILL and started again, while the reader keeps reading"
+kill -9 "$daemon_pid"
+kill -0 "$reader_pid" || fail "the reader died with the daemon"
+start_daemon
+ctl list
+
+say "8. Everything is still there: the reader's mapping, its connection, the region's content"
+kill -TERM "$reader_pid"
+read -r -t $deadline -u 4 line || fail "the reader did not finish"
+echo "$line"
+[[ $line == *"without a difference"*"has 1 reader(s)" ]] || fail "the reader lost something"
+example $reader_uid check-file demo/program "$data" || fail "the content changed"
+ctl get demo/program | cmp - "$data" || fail "the operator sees other content"
+ctl destroy demo/program
+[[ -z $(find /dev/shm -maxdepth 1 -user $daemon_uid -name 'shmreg.*') ]] ||
+  fail "something is left in /dev/shm"
+
+say "All of it happened."
