@@ -1,0 +1,181 @@
+#!/usr/bin/env bash
+# From a bare Debian 12 to a running or a tested shmregd: installs what is missing, builds, and runs the
+# demo or all tests. Everything built stays in build/ and build-sanitize/, so a second run is quick.
+
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+readonly packages=(
+  # to build
+  gcc libc6-dev meson ninja-build pkgconf libevent-dev libjansson-dev liblmdb-dev libsystemd-dev
+  systemd scdoc
+  # to test
+  check python3 strace mount procps util-linux
+)
+
+usage() {
+  cat <<'EOF'
+usage: ./setup.sh run
+       ./setup.sh test [--long] [--suite NAME]...
+       ./setup.sh help
+
+run   builds shmregd and shows its main job on a private daemon
+test  builds twice, plain and with sanitizers, and runs the suites in both (bench and system in the
+      plain build only); ends with the line "N passed, N failed, N skipped"
+
+--long        the long forms of fuzzing, fault injection and benchmarks
+--suite NAME  only this suite: unit, integration, system, fault, fuzz or bench
+
+What is missing of Debian's packages is installed first. Several user ids are used: sudo is asked where
+the caller is not root. With CI=true warnings are errors and a skipped test is a failure.
+EOF
+}
+
+fail() {
+  printf 'setup.sh: %s\n' "$*" >&2
+  exit 1
+}
+
+as_root() {
+  if [[ $(id -u) == 0 ]]; then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo -- "$@"
+  else
+    fail "neither root nor sudo: cannot run $1"
+  fi
+}
+
+in_ci() {
+  [[ ${CI:-} == true ]]
+}
+
+is_installed() {
+  [[ $(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null) == installed ]]
+}
+
+install_packages() {
+  local package missing=()
+
+  for package in "${packages[@]}"; do
+    is_installed "$package" || missing+=("$package")
+  done
+  ((${#missing[@]})) || return 0
+  as_root apt-get update
+  as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get install --yes --no-install-recommends "${missing[@]}"
+}
+
+# Configures a build directory that is not configured yet, and builds it.
+build() {
+  local directory=$1 options=("${@:2}")
+
+  in_ci && options+=(-Dwerror=true)
+  if [[ ! -e $directory/build.ninja ]]; then
+    meson setup "$directory" "${options[@]}"
+  elif in_ci; then
+    meson configure "$directory" "${options[@]}"
+  fi
+  ninja -C "$directory"
+}
+
+build_plain() {
+  build build
+}
+
+build_sanitized() {
+  build build-sanitize -Db_sanitize=address,undefined
+}
+
+# Runs suites of a build directory; sets all_passed to false if meson says so.
+run_tests() {
+  local directory=$1 arguments=() suite
+
+  for suite in "${@:2}"; do
+    arguments+=(--suite "$suite")
+  done
+  rm -f "$directory/meson-logs/testlog.json" 2>/dev/null ||
+    as_root rm -f "$directory/meson-logs/testlog.json"
+  as_root env "${test_environment[@]}" meson test -C "$directory" --no-rebuild --print-errorlogs \
+    --timeout-multiplier "$timeout_multiplier" "${arguments[@]}" || all_passed=false
+  as_root chown -R "$(id -u):$(id -g)" "$directory/meson-logs"
+}
+
+# Prints why each skipped test was skipped, and on the last line the counts, from meson's own results.
+count_results() {
+  python3 - "$@" <<'EOF'
+import json, os, sys
+
+kinds = {"OK": 0, "EXPECTEDFAIL": 0, "SKIP": 2}
+counts = [0, 0, 0]
+for directory in sys.argv[1:]:
+    log = os.path.join(directory, "meson-logs", "testlog.json")
+    if not os.path.exists(log):
+        continue
+    for line in open(log, encoding="utf-8"):
+        test = json.loads(line)
+        kind = kinds.get(test["result"], 1)
+        counts[kind] += 1
+        if kind == 2:
+            output = (test.get("stdout") or "") + (test.get("stderr") or "")
+            print(f"skipped in {directory}: {test['name']}: {' '.join(output.split()) or 'no reason given'}")
+print(f"{counts[0]} passed, {counts[1]} failed, {counts[2]} skipped")
+EOF
+}
+
+run_command() {
+  (($# == 0)) || { usage >&2; exit 2; }
+  install_packages
+  build_plain
+  client/examples/demo.sh build
+}
+
+test_command() {
+  local timeout_multiplier=1 all_passed=true suites=() everywhere=() built=(build) suite results
+  local test_environment=(
+    "CI=${CI:-}"
+    ASAN_OPTIONS=detect_leaks=1:abort_on_error=1:print_summary=1
+    UBSAN_OPTIONS=halt_on_error=1:abort_on_error=1:print_stacktrace=1
+  )
+
+  while (($#)); do
+    case $1 in
+      --long) test_environment+=(SHMREG_TEST_LONG=1) timeout_multiplier=20 ;;
+      --suite) suites+=("${2:?--suite needs a name}") && shift ;;
+      *) usage >&2 && exit 2 ;;
+    esac
+    shift
+  done
+  ((${#suites[@]})) || suites=(unit integration system fault fuzz bench)
+  for suite in "${suites[@]}"; do
+    [[ $suite == bench || $suite == system ]] || everywhere+=("$suite")
+  done
+
+  install_packages
+  build_plain
+  run_tests build "${suites[@]}"
+  if ((${#everywhere[@]})); then
+    build_sanitized
+    run_tests build-sanitize "${everywhere[@]}"
+    built+=(build-sanitize)
+  fi
+
+  results=$(count_results "${built[@]}")
+  printf '%s\n' "$results"
+  $all_passed && [[ $results == *" 0 failed, "* ]] && { ! in_ci || [[ $results == *" 0 skipped" ]]; }
+}
+
+main() {
+  local command=${1:-help}
+
+  (($#)) && shift
+  case $command in
+    run) run_command "$@" ;;
+    test) test_command "$@" ;;
+    help | --help | -h) usage ;;
+    *) usage >&2 && exit 2 ;;
+  esac
+}
+
+main "$@"
