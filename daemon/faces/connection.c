@@ -1,0 +1,163 @@
+/*
+ * Connection: see connection.h.
+ */
+#include "daemon/faces/connection.h"
+
+#include "daemon/ground/log.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void on_readable(int fd, short what, void *data);
+static void on_writable(int fd, short what, void *data);
+
+static void end(struct connection *connection) {
+    connection->ended(connection->data, connection);
+}
+
+/* Waits for the socket to become readable or writable. */
+static int wait_for(struct connection *connection, short what) {
+    struct event_base *base = event_get_base(connection->event);
+
+    event_del(connection->event);
+    event_assign(connection->event, base, connection->fd, what | EV_PERSIST,
+                 what == EV_READ ? on_readable : on_writable, connection);
+    return event_add(connection->event, NULL) < 0 ? -ENOMEM : 0;
+}
+
+/* Takes over what the socket has no room for. */
+static int keep(struct connection *connection, struct reply *reply) {
+    size_t used = offsetof(struct reply, data) + reply->size;
+
+    connection->pending = malloc(used);
+    if (!connection->pending) {
+        packet_fds_close(&reply->fds);
+        return -ENOMEM;
+    }
+    memcpy(connection->pending, reply, used);
+    reply->fds.count = 0;
+    return wait_for(connection, EV_WRITE);
+}
+
+static int send_reply(struct connection *connection, struct reply *reply) {
+    int r = packet_send(connection->fd, reply->data, reply->size, reply->fds.fd, reply->fds.count);
+
+    if (r != -EAGAIN)
+        packet_fds_close(&reply->fds);
+    return r;
+}
+
+/* Says once why a client is being cut off. */
+static void log_cut_off(const struct connection *connection, const struct error *error) {
+    const struct caller *caller;
+
+    if (!connection->client)
+        return;
+    caller = &connection->client->caller;
+    log_write(
+        LOG_WARNING,
+        ABOUT(.kind = LOG_CLIENT_CUT_OFF, .client_pid = caller->pid, .client_uid = caller->uid),
+        "process %d of user %u is cut off: %s", caller->pid, caller->uid, error->text);
+}
+
+/* Answers the request that was received. Anything but 0 is the end of the connection. */
+static int serve(struct connection *connection, size_t size, size_t n_fds) {
+    struct dispatcher *dispatcher = connection->dispatcher;
+    struct reply *reply = &dispatcher->reply;
+    struct error error;
+    int served, r = 0;
+
+    if (connection->client) {
+        served = dispatch(dispatcher, connection->client, size, n_fds, &error);
+        if (served < 0)
+            log_cut_off(connection, &error);
+    } else {
+        served = connection->refusal->code;
+        dispatch_refusal(dispatcher, size, n_fds, connection->refusal);
+    }
+    if (reply->size > 0)
+        r = send_reply(connection, reply);
+    if (r == -EAGAIN && served == 0)
+        return keep(connection, reply);
+    return r < 0 ? r : served;
+}
+
+static void on_readable(int fd, short what, void *data) {
+    struct connection *connection = data;
+    struct dispatcher *dispatcher = connection->dispatcher;
+    struct packet_fds fds;
+    struct error error;
+    size_t n_fds;
+    int r = packet_receive(fd, dispatcher->request, sizeof(dispatcher->request), &fds);
+
+    (void)what;
+    if (r == -EAGAIN)
+        return;
+    if (r == -EBADMSG) {
+        error_set(&error, r, "a message that is too large or has too many descriptors");
+        log_cut_off(connection, &error);
+    }
+    if (r >= 0) {
+        n_fds = fds.count;
+        packet_fds_close(&fds);
+    }
+    if (r <= 0 || serve(connection, (size_t)r, n_fds) < 0)
+        end(connection);
+}
+
+static void on_writable(int fd, short what, void *data) {
+    struct connection *connection = data;
+    int r = send_reply(connection, connection->pending);
+
+    (void)fd;
+    (void)what;
+    if (r == -EAGAIN)
+        return;
+    free(steal_pointer(connection->pending));
+    if (r < 0 || wait_for(connection, EV_READ) < 0)
+        end(connection);
+}
+
+int connection_new(struct dispatcher *dispatcher, struct event_base *base, int fd,
+                   struct client *client, const struct error *refusal,
+                   void (*ended)(void *data, struct connection *connection), void *data,
+                   struct connection **ret) {
+    _cleanup_close_ int socket = fd;
+    _cleanup_(cleanup_connection_free) struct connection *connection =
+        calloc(1, sizeof(*connection));
+
+    if (!connection)
+        return -ENOMEM;
+    *connection = (struct connection){
+        .dispatcher = dispatcher,
+        .client = client,
+        .fd = steal_fd(&socket),
+        .ended = ended,
+        .data = data,
+    };
+    if (!client) {
+        connection->refusal = malloc(sizeof(*refusal));
+        if (!connection->refusal)
+            return -ENOMEM;
+        *connection->refusal = *refusal;
+    }
+    connection->event =
+        event_new(base, connection->fd, EV_READ | EV_PERSIST, on_readable, connection);
+    if (!connection->event || event_add(connection->event, NULL) < 0)
+        return -ENOMEM;
+    *ret = steal_pointer(connection);
+    return 0;
+}
+
+void connection_free(struct connection *connection) {
+    if (connection->event)
+        event_free(connection->event);
+    if (connection->pending)
+        packet_fds_close(&connection->pending->fds);
+    free(connection->pending);
+    free(connection->refusal);
+    close_fd(&connection->fd);
+    free(connection);
+}

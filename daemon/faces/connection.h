@@ -1,0 +1,38 @@
+/*
+ * Connection: one client's socket, its requests and their replies
+ *
+ * One request is read and answered a wake-up, so that clients take turns. A reply that the socket
+ * has no room for is kept, and nothing more is read until it has gone: a client that does not read
+ * holds up itself and nobody else.
+ */
+#pragma once
+
+#include <event2/event.h>
+#include <sys/queue.h>
+
+#include "daemon/faces/dispatch.h"
+#include "proto/cleanup.h"
+
+struct connection {
+    struct dispatcher *dispatcher;
+    struct client *client; /* NULL if it was refused; its owner removes it from the manager */
+    struct error *refusal; /* the answer to whatever it asks, then */
+    int fd;
+    struct event *event;   /* readable, or writable while a reply is pending */
+    struct reply *pending; /* NULL for none */
+    void (*ended)(void *data, struct connection *connection);
+    void *data;
+    TAILQ_ENTRY(connection) link;
+};
+
+/*
+ * Serves @client on @fd, or if @client is NULL answers one request with @refusal. @fd becomes the
+ * connection's own, also on error. @ended is called once, from the loop, when the connection is
+ * over, and has to free it. 0 or -ENOMEM.
+ */
+int connection_new(struct dispatcher *dispatcher, struct event_base *base, int fd,
+                   struct client *client, const struct error *refusal,
+                   void (*ended)(void *data, struct connection *connection), void *data,
+                   struct connection **ret);
+void connection_free(struct connection *connection);
+DEFINE_CLEANUP(struct connection *, connection_free);

@@ -1,0 +1,375 @@
+/*
+ * Dispatch: see dispatch.h. A handler reads its struct, asks the manager, and answers; an error it
+ * returns becomes the reply.
+ */
+#include "daemon/faces/dispatch.h"
+
+#include "proto/status-slot.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+
+/* Rights and access are the same numbers to the core and on the wire. */
+_Static_assert(RIGHT_READ == WIRE_READ && RIGHT_WRITE == WIRE_WRITE, "access");
+
+struct request {
+    struct manager *manager;
+    struct client *client;
+    const struct wire_message *message;
+    struct reply *reply;
+    unsigned char *value; /* room for WIRE_VALUE_MAX bytes */
+    struct error *error;
+};
+
+static const char *text(const struct request *request, size_t string) {
+    return request->message->string[string].data;
+}
+
+static int answer(struct request *request, const void *body, const struct wire_string *strings) {
+    struct wire_header header = {
+        .op = request->message->header.op,
+        .flags = WIRE_REPLY,
+        .serial = request->message->header.serial,
+    };
+    int size = wire_encode(&header, body, strings, request->reply->data);
+
+    if (size < 0)
+        return error_set(request->error, size, "the reply is larger than a message");
+    request->reply->size = (size_t)size;
+    return 0;
+}
+
+/* Bits and fields that mean nothing yet may mean something one day: they are not ignored now. */
+static int check_unused(struct request *request, uint32_t bits) {
+    if (bits == 0)
+        return 0;
+    return error_set(request->error, -EINVAL, "%s: unknown flags or a reserved field: %#x",
+                     wire_op_name(request->message->header.op), bits);
+}
+
+static int on_hello(struct request *request) {
+    const struct wire_hello_request *hello = request->message->body;
+    bool resumed;
+    int fd;
+
+    if (request->client->id != 0)
+        return error_set(request->error, -EINVAL, "this connection has said hello already");
+    if (hello->version == 0 || hello->client_id == 0)
+        return error_set(request->error, -EINVAL, "hello needs a version and a client id");
+    fd = fcntl(manager_status_page_fd(request->manager), F_DUPFD_CLOEXEC, 0);
+    if (fd < 0)
+        return error_set(request->error, -errno, "no descriptor for the status page: %s",
+                         strerror(errno));
+    request->reply->fds.fd[request->reply->fds.count++] = fd;
+    resumed = manager_identify_client(request->manager, request->client, hello->client_id);
+    return answer(request,
+                  &(struct wire_hello_reply){
+                      .version = hello->version < WIRE_VERSION ? hello->version : WIRE_VERSION,
+                      .client_id = hello->client_id,
+                      .flags = resumed ? WIRE_RESUMED : 0,
+                      .status_slots = STATUS_SLOTS,
+                  },
+                  NULL);
+}
+
+static struct wire_attachment describe_attachment(const struct request *request,
+                                                  const struct attachment *attachment,
+                                                  bool created) {
+    return (struct wire_attachment){
+        .region_id = attachment->region->id,
+        .attachment_id = attachment->id,
+        .size = attachment->segment->size,
+        .max_size = attachment->segment->max_size,
+        .version = attachment->segment->version,
+        .slot = attachment->region->slot,
+        .slot_version = manager_slot_version(request->manager, attachment->region),
+        .access = attachment->access,
+        .backing = attachment->segment->backing,
+        .created = created,
+    };
+}
+
+static int *next_descriptor(struct request *request) {
+    return &request->reply->fds.fd[request->reply->fds.count];
+}
+
+static int create_detached(struct request *request, const struct region_spec *spec,
+                           bool existing_ok) {
+    const struct caller *caller = &request->client->caller;
+    struct region *region;
+    int r =
+        manager_create(request->manager, caller, request->client, spec, &region, request->error);
+
+    if (r == -EEXIST && existing_ok)
+        r = manager_find(request->manager, caller, spec->name, &region, request->error);
+    return r < 0 ? r
+                 : answer(request, &(struct wire_create_reply){.count = 0},
+                          &(struct wire_string){.length = 0});
+}
+
+static int create_attached(struct request *request, const struct region_spec *spec,
+                           bool existing_ok, uint32_t access) {
+    struct attachment *attachment;
+    struct wire_attachment description;
+    bool created;
+    int r =
+        manager_create_and_attach(request->manager, request->client, spec, existing_ok, access,
+                                  &attachment, next_descriptor(request), &created, request->error);
+
+    if (r < 0)
+        return r;
+    request->reply->fds.count++;
+    description = describe_attachment(request, attachment, created);
+    return answer(request, &(struct wire_create_reply){.count = 1},
+                  &(struct wire_string){&description, sizeof(description)});
+}
+
+static int on_create(struct request *request) {
+    const struct wire_create_request *create = request->message->body;
+    bool existing_ok = create->flags & WIRE_EXISTING_OK;
+    struct region_spec spec = {
+        .name = text(request, 0),
+        .acl = text(request, 1),
+        .attributes = text(request, 2),
+        .size = create->size,
+        .max_size = create->max_size,
+        .backing = create->backing,
+        .lifetime = create->lifetime,
+        .seconds = create->seconds,
+        .mode = create->mode == WIRE_MODE_DEFAULT ? DEFAULT_MODE : create->mode,
+        .tag = {request->client->id, request->message->header.serial},
+    };
+    int r = check_unused(request, (create->flags & ~WIRE_EXISTING_OK) | create->reserved);
+
+    if (r < 0)
+        return r;
+    if (create->access == WIRE_NO_ACCESS)
+        return create_detached(request, &spec, existing_ok);
+    return create_attached(request, &spec, existing_ok, create->access);
+}
+
+static int attach(struct request *request, const char *name, uint32_t access,
+                  struct wire_attachment *ret) {
+    struct attachment *attachment;
+    int r = manager_attach(request->manager, request->client, name, access, &attachment,
+                           next_descriptor(request), request->error);
+
+    if (r < 0)
+        return r;
+    request->reply->fds.count++;
+    *ret = describe_attachment(request, attachment, false);
+    return 0;
+}
+
+/* The bytes are @count names, each with its NUL. */
+static bool are_names(const char *bytes, size_t size, uint32_t count) {
+    uint32_t ends = 0;
+
+    for (size_t i = 0; i < size; i++)
+        ends += bytes[i] == '\0';
+    return size > 0 && bytes[size - 1] == '\0' && ends == count;
+}
+
+static int on_open(struct request *request) {
+    const struct wire_open_request *open = request->message->body;
+    struct wire_attachment attachments[WIRE_OPEN_MAX];
+    const char *name = text(request, 0);
+    int r = check_unused(request, open->reserved);
+
+    if (r < 0)
+        return r;
+    if (open->count > WIRE_OPEN_MAX ||
+        !are_names(name, request->message->string[0].length, open->count))
+        return error_set(request->error, -EINVAL, "open needs 1 to %u names, as many as it says",
+                         WIRE_OPEN_MAX);
+    for (uint32_t i = 0; i < open->count; i++) {
+        r = attach(request, name, open->access, &attachments[i]);
+        if (r < 0) {
+            while (i-- > 0)
+                manager_detach(request->manager, request->client, attachments[i].attachment_id,
+                               NULL);
+            return r;
+        }
+        name += strlen(name) + 1;
+    }
+    return answer(request, &(struct wire_open_reply){.count = open->count},
+                  &(struct wire_string){attachments, open->count * sizeof(*attachments)});
+}
+
+static int on_detach(struct request *request) {
+    const struct wire_detach_request *detach = request->message->body;
+    int r =
+        manager_detach(request->manager, request->client, detach->attachment_id, request->error);
+
+    return r < 0 ? r : answer(request, &(struct wire_detach_reply){0}, NULL);
+}
+
+static int on_destroy(struct request *request) {
+    const struct wire_destroy_request *destroy = request->message->body;
+    int r = check_unused(request, destroy->reserved);
+
+    if (r == 0)
+        r = manager_destroy(request->manager, &request->client->caller, text(request, 0),
+                            request->error);
+    return r < 0 ? r : answer(request, &(struct wire_destroy_reply){0}, NULL);
+}
+
+static int on_put(struct request *request) {
+    const struct wire_put_request *put = request->message->body;
+    const struct caller *caller = &request->client->caller;
+    const char *name = text(request, 0);
+    size_t size = request->message->string[1].length;
+    struct region *region;
+    uint32_t version;
+    int r = check_unused(request, put->flags & ~WIRE_PUT_CREATE);
+
+    if (r == 0 && size > WIRE_VALUE_MAX)
+        r = error_set(request->error, -EMSGSIZE, "a value of %zu bytes: the most is %u", size,
+                      WIRE_VALUE_MAX);
+    if (r == 0 && !(put->flags & WIRE_PUT_CREATE))
+        r = manager_find(request->manager, caller, name, &region, request->error);
+    if (r == 0)
+        r = manager_put(request->manager, caller, name, text(request, 1), size,
+                        put->mode == WIRE_MODE_DEFAULT ? DEFAULT_MODE : put->mode, &version,
+                        request->error);
+    return r < 0 ? r : answer(request, &(struct wire_put_reply){.version = version}, NULL);
+}
+
+static int on_get(struct request *request) {
+    const struct wire_get_request *get = request->message->body;
+    uint32_t most = get->capacity < WIRE_VALUE_MAX ? get->capacity : WIRE_VALUE_MAX;
+    _cleanup_(cleanup_segment_unref) struct segment *segment = NULL;
+    int r = manager_read(request->manager, &request->client->caller, text(request, 0), &segment,
+                         request->error);
+
+    if (r < 0)
+        return r;
+    if (segment->size > most)
+        return error_set(request->error, -EMSGSIZE,
+                         "region '%s' has %" PRIu64 " bytes, more than %u", text(request, 0),
+                         segment->size, most);
+    r = segment_read(segment, 0, request->value, segment->size, request->error);
+    if (r < 0)
+        return r;
+    return answer(request, &(struct wire_get_reply){.version = segment->version},
+                  &(struct wire_string){request->value, segment->size});
+}
+
+static int on_renew(struct request *request) {
+    const struct wire_renew_request *renew = request->message->body;
+    int r = manager_renew(request->manager, &request->client->caller, text(request, 0),
+                          renew->seconds, request->error);
+
+    return r < 0 ? r : answer(request, &(struct wire_renew_reply){0}, NULL);
+}
+
+static int on_describe(struct request *request) {
+    const struct wire_describe_request *describe = request->message->body;
+    const struct caller *caller = &request->client->caller;
+    struct region *region;
+    int r = check_unused(request, describe->reserved);
+
+    if (r == 0)
+        r = manager_find(request->manager, caller, text(request, 0), &region, request->error);
+    if (r < 0)
+        return r;
+    return answer(
+        request,
+        &(struct wire_describe_reply){
+            .version = region->segment->version,
+            .region_id = region->id,
+            .size = region->segment->size,
+            .max_size = region->segment->max_size,
+            .created_usec = region->created_usec,
+            .changed_usec = region->changed_usec,
+            .backing = region->segment->backing,
+            .lifetime = region->lifetime,
+            .seconds = region->seconds,
+            .mode = region->access.mode,
+            .owner_uid = region->access.owner_uid,
+            .owner_gid = region->access.owner_gid,
+            .rights = access_rights(&region->access, caller),
+            .readers = region->readers,
+            .writers = region->writers,
+            .remaining_seconds = region_remaining_seconds(region),
+        },
+        (struct wire_string[]){{region->name}, {region->access.acl}, {region->attributes}});
+}
+
+static int on_set_attributes(struct request *request) {
+    int r = manager_set_attributes(request->manager, &request->client->caller, text(request, 0),
+                                   text(request, 1), request->error);
+
+    return r < 0 ? r : answer(request, &(struct wire_set_attributes_reply){0}, NULL);
+}
+
+static int on_set_access(struct request *request) {
+    const struct wire_set_access_request *set = request->message->body;
+    int r = check_unused(request, set->flags & ~WIRE_SET_ACL);
+
+    if (r == 0)
+        r = manager_set_access(request->manager, &request->client->caller, text(request, 0),
+                               set->mode == WIRE_MODE_DEFAULT ? NULL : &set->mode,
+                               set->flags & WIRE_SET_ACL ? text(request, 1) : NULL, request->error);
+    return r < 0 ? r : answer(request, &(struct wire_set_access_reply){0}, NULL);
+}
+
+static int (*const handlers[])(struct request *request) = {
+#define X(NAME, name, number, ...) [WIRE_##NAME] = on_##name,
+    WIRE_OPS(X)
+#undef X
+};
+
+static int carry_out(struct request *request) {
+    enum wire_op op = request->message->header.op;
+
+    if (request->client->id == 0 && op != WIRE_HELLO)
+        return error_set(request->error, -EPROTO, "%s: hello comes first", wire_op_name(op));
+    return handlers[op](request);
+}
+
+static void answer_error(struct reply *reply, const struct wire_header *header,
+                         const struct error *error) {
+    packet_fds_close(&reply->fds);
+    reply->size = (size_t)wire_encode_error(header, error, reply->data);
+}
+
+int dispatch(struct dispatcher *dispatcher, struct client *client, size_t size, size_t n_fds,
+             struct error *error) {
+    struct wire_message message = {0};
+    struct reply *reply = &dispatcher->reply;
+    int malformed, r;
+
+    reply->size = 0;
+    reply->fds.count = 0;
+    malformed = r =
+        wire_decode(WIRE_REQUEST_SIDE, dispatcher->request, size, n_fds, &message, error);
+    if (r == 0)
+        r = carry_out(&(struct request){
+            .manager = dispatcher->manager,
+            .client = client,
+            .message = &message,
+            .reply = reply,
+            .value = dispatcher->value,
+            .error = error,
+        });
+    if (r < 0)
+        answer_error(reply, &message.header, error);
+    if ((message.header.flags & WIRE_NO_REPLY) || size < sizeof(message.header)) {
+        packet_fds_close(&reply->fds);
+        reply->size = 0;
+    }
+    return malformed == -EBADMSG ? malformed : 0;
+}
+
+void dispatch_refusal(struct dispatcher *dispatcher, size_t size, size_t n_fds,
+                      const struct error *refusal) {
+    struct wire_message message = {0};
+
+    dispatcher->reply.size = 0;
+    dispatcher->reply.fds.count = 0;
+    if (wire_decode(WIRE_REQUEST_SIDE, dispatcher->request, size, n_fds, &message, NULL) == 0)
+        answer_error(&dispatcher->reply, &message.header, refusal);
+}

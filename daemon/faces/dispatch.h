@@ -1,0 +1,39 @@
+/*
+ * Dispatch: from an operation to the manager, and from what it says to a reply
+ *
+ * One small handler for each operation of WIRE_OPS. wire_decode() has checked the shape of a
+ * request before a handler sees it; what it means is checked here and in the manager. Knows no
+ * socket: a request is bytes, a reply is bytes and descriptors.
+ */
+#pragma once
+
+#include "daemon/core/manager.h"
+#include "proto/packet.h"
+#include "proto/wire.h"
+
+struct reply {
+    size_t size;           /* 0: none is sent */
+    struct packet_fds fds; /* the reply's own */
+    _Alignas(8) unsigned char data[WIRE_MESSAGE_MAX];
+};
+
+/* One for the whole daemon, as it does one thing at a time: nothing is allocated for a request. */
+struct dispatcher {
+    struct manager *manager;
+    struct reply reply;
+    _Alignas(8) unsigned char request[WIRE_MESSAGE_MAX];
+    unsigned char value[WIRE_VALUE_MAX];
+};
+
+/*
+ * Carries out the request of @size bytes in @dispatcher->request, which came with @n_fds
+ * descriptors, and leaves the answer, be it an error, in @dispatcher->reply. Returns 0, or -EBADMSG
+ * for a malformed message (the reason is in @error): nothing was touched, and when the reply is
+ * sent the client has nothing more to say.
+ */
+int dispatch(struct dispatcher *dispatcher, struct client *client, size_t size, size_t n_fds,
+             struct error *error);
+
+/* Answers the request in @dispatcher->request, whatever it is, with @refusal. */
+void dispatch_refusal(struct dispatcher *dispatcher, size_t size, size_t n_fds,
+                      const struct error *refusal);
