@@ -57,7 +57,8 @@ int packet_receive(int socket, void *buffer, size_t capacity, struct packet_fds 
         .msg_iov = &vector,
         .msg_iovlen = 1,
         .msg_control = control,
-        .msg_controllen = sizeof(control),
+        /* Not CMSG_SPACE(): the kernel would put one descriptor more into its padding. */
+        .msg_controllen = CMSG_LEN(sizeof(int) * PACKET_FDS_MAX),
     };
     ssize_t size;
 
@@ -73,5 +74,8 @@ int packet_receive(int socket, void *buffer, size_t capacity, struct packet_fds 
         packet_fds_close(ret);
         return -EBADMSG;
     }
+    /* An empty packet looks like the end of the stream, and is taken for it. */
+    if (size == 0)
+        packet_fds_close(ret);
     return (int)size;
 }

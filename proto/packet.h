@@ -28,8 +28,9 @@ void packet_fds_close(struct packet_fds *fds);
 int packet_send(int socket, const void *data, size_t size, const int *fds, size_t n_fds);
 
 /*
- * Receives one packet. Returns its size, 0 at the end of the stream, or a negative errno: -EAGAIN
- * on an empty non-blocking socket, -EBADMSG for a packet that is larger than @capacity or carries
- * more descriptors than PACKET_FDS_MAX or than the process may open (they are closed).
+ * Receives one packet. Returns its size, 0 at the end of the stream (then without descriptors), or
+ * a negative errno: -EAGAIN on an empty non-blocking socket, -EBADMSG for a packet that is larger
+ * than @capacity or carries more descriptors than PACKET_FDS_MAX or than the process may open (they
+ * are closed).
  */
 int packet_receive(int socket, void *buffer, size_t capacity, struct packet_fds *ret);
