@@ -55,13 +55,14 @@ static const struct shape *shape_of(enum wire_side side, const struct wire_heade
 
 static int check_header(enum wire_side side, const struct wire_header *header, size_t size,
                         struct error *error) {
+    uint32_t needed = side == WIRE_REPLY_SIDE ? WIRE_REPLY : 0;
     uint32_t allowed = side == WIRE_REPLY_SIDE ? WIRE_REPLY : WIRE_NO_REPLY;
 
     if (header->length != size - sizeof(*header))
         return error_set(error, -EBADMSG, "header announces %u bytes after it, %zu came",
                          header->length, size - sizeof(*header));
-    if (header->flags & ~allowed)
-        return error_set(error, -EBADMSG, "unknown header flags %#x", header->flags);
+    if (header->flags & ~allowed || (header->flags & needed) != needed)
+        return error_set(error, -EBADMSG, "header flags %#x are out of place", header->flags);
     if (side == WIRE_REQUEST_SIDE ? header->status != 0 : header->status > 0)
         return error_set(error, -EBADMSG, "status %d is out of place", header->status);
     return 0;
