@@ -1,0 +1,40 @@
+/*
+ * The words for backings and lifetimes: numbers and words lead to each other, and the sentence
+ * that offers them has them all.
+ */
+#include "proto/words.h"
+#include "tests/unit/suite.h"
+
+#include <string.h>
+
+START_TEST(backings) {
+#define X(name, number, word)                                                                      \
+    ck_assert_str_eq(backing_to_word(number), word);                                               \
+    ck_assert_uint_eq(backing_from_word(word), number);                                            \
+    ck_assert_ptr_nonnull(strstr(backing_words, word));
+    BACKINGS(X)
+#undef X
+    ck_assert_ptr_null(backing_to_word(0));
+    ck_assert_ptr_null(backing_to_word(4));
+    ck_assert_ptr_null(backing_to_word(UINT32_MAX));
+    ck_assert_uint_eq(backing_from_word(""), 0);
+    ck_assert_uint_eq(backing_from_word("SHM"), 0);
+    ck_assert_uint_eq(backing_from_word("shm "), 0);
+}
+END_TEST
+
+START_TEST(lifetimes) {
+#define X(name, number, word)                                                                      \
+    ck_assert_str_eq(lifetime_to_word(number), word);                                              \
+    ck_assert_uint_eq(lifetime_from_word(word), number);                                           \
+    ck_assert_ptr_nonnull(strstr(lifetime_words, word));
+    LIFETIMES(X)
+#undef X
+    ck_assert_ptr_null(lifetime_to_word(0));
+    ck_assert_ptr_null(lifetime_to_word(5));
+    ck_assert_uint_eq(lifetime_from_word("forever"), 0);
+    ck_assert_uint_eq(lifetime_from_word("leas"), 0);
+}
+END_TEST
+
+SUITE_MAIN("words", backings, lifetimes);
