@@ -21,6 +21,7 @@ struct listener {
     int fd;
     struct event *readable; /* a connection is there */
     struct event *paused;   /* the pause is over */
+    bool failing;           /* the last accept failed, and the log says so */
     listener_accepted accepted;
     void *data;
 };
@@ -31,7 +32,9 @@ static bool is_passing(int error) {
 }
 
 static void pause_listening(struct listener *listener, int error) {
-    log_warning("cannot accept a connection: %s", strerror(error));
+    if (!listener->failing)
+        log_warning("cannot accept connections: %s", strerror(error));
+    listener->failing = true;
     event_del(listener->readable);
     event_add(listener->paused, &pause_length);
 }
@@ -44,6 +47,7 @@ static void on_readable(int fd, short what, void *data) {
         int connection = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
         if (connection >= 0) {
+            listener->failing = false;
             listener->accepted(listener->data, connection);
             continue;
         }
