@@ -31,8 +31,9 @@ struct registry;
 /*
  * Opens (or makes) the registry in @directory/registry.
  *
- * A registry that LMDB cannot read is set aside as @directory/quarantine/registry.N, logged, and a
- * new one made. -EBUSY: another process has it open (flock(2) on @directory/registry/owner).
+ * A file that is damaged or no registry is set aside as @directory/quarantine/registry.N, logged,
+ * and a new one made. -EBUSY: another process has it open (flock(2) on @directory/registry/owner).
+ * -ENOTSUP: a newer shmregd wrote it, and it was left as it is.
  */
 int registry_open(const char *directory, bool durable, struct registry **ret, struct error *error);
 void registry_close(struct registry *registry);
@@ -42,7 +43,8 @@ DEFINE_CLEANUP(struct registry *, registry_close);
 int registry_put(struct registry *registry, enum registry_table table, const char *key,
                  const char *value, struct error *error);
 
-/* 0 also when there was no such record. */
+/* 0 also when there was no such record. A full file system does not keep it from deleting: space for
+ * that is reserved. */
 int registry_delete(struct registry *registry, enum registry_table table, const char *key,
                     struct error *error);
 

@@ -1,0 +1,297 @@
+/*
+ * The registry's file and its map
+ *
+ * A new file is made complete under another name and renamed, so whatever bears the right name was
+ * whole once. The map never reaches beyond what is reserved in the file (fallocate(2)), so that a
+ * full file system is an error when the map grows and not a SIGBUS when it is written. LMDB needs a
+ * few free pages even to delete; spare space behind the map sees that it always has them.
+ */
+#include "daemon/ground/registry-private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#define NEW_FILE REGISTRY_FILE ".new"
+#define SIZE_MIN ((size_t)1 << 20)
+#define GROW_MIN ((size_t)1 << 18)
+#define SPARE ((size_t)1 << 17)
+
+#define FORMAT_KEY "format"
+#define FORMAT_VERSION 1
+
+static int reserve(const struct registry *registry, int mode, size_t offset, size_t size) {
+    int r;
+
+    do
+        r = fallocate(registry->file, mode, (off_t)offset, (off_t)size);
+    while (r < 0 && errno == EINTR);
+    if (r == 0)
+        return 0;
+    /* The durable one is not written through its map: there, write(2) says when the disk is full.
+     */
+    return errno == EOPNOTSUPP && registry->durable ? 0 : -errno;
+}
+
+int registry_keep_spare(struct registry *registry) {
+    int r;
+
+    if (registry->has_spare)
+        return 0;
+    r = reserve(registry, FALLOC_FL_KEEP_SIZE, registry->size, SPARE);
+    registry->has_spare = r == 0;
+    return r;
+}
+
+static int open_tables(struct registry *registry, unsigned flags) {
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(registry->env, NULL, flags & MDB_RDONLY, &txn);
+
+    if (rc != 0)
+        return rc;
+    for (enum registry_table table = 0; rc == 0 && table < REGISTRY_TABLE_COUNT; table++)
+        rc = mdb_dbi_open(txn, registry_table_name(table), flags & MDB_CREATE,
+                          &registry->tables[table]);
+    if (rc == 0)
+        return mdb_txn_commit(txn);
+    mdb_txn_abort(txn);
+    return rc;
+}
+
+/* Maps the file at @path; returns what LMDB returned. */
+static int open_environment(struct registry *registry, const char *path, unsigned flags) {
+    int rc = mdb_env_create(&registry->env);
+
+    if (rc != 0) {
+        registry->env = NULL;
+        return rc;
+    }
+    rc = mdb_env_set_maxdbs(registry->env, REGISTRY_TABLE_COUNT);
+    if (rc == 0)
+        rc = mdb_env_set_mapsize(registry->env, registry->size);
+    if (rc == 0)
+        rc = mdb_env_open(registry->env, path, flags & ~(unsigned)MDB_CREATE, 0600);
+    if (rc == 0)
+        rc = open_tables(registry, flags);
+    if (rc != 0)
+        registry_unmap(registry);
+    return rc;
+}
+
+/* No lock file: there is one process with one thread, and the owner file is locked. */
+#define COMMON_FLAGS (MDB_NOSUBDIR | MDB_NOLOCK)
+
+int registry_map(struct registry *registry, struct error *error) {
+    unsigned flags = registry->durable ? 0 : MDB_WRITEMAP | MDB_NOSYNC;
+    int rc;
+
+    if (registry->env)
+        return 0;
+    rc = open_environment(registry, registry->path, COMMON_FLAGS | flags);
+    if (rc != 0)
+        return error_set(error, registry_errno(rc), "cannot map registry %s: %s", registry->path,
+                         mdb_strerror(rc));
+    /* LMDB has cut off what was behind the map. */
+    registry->has_spare = false;
+    registry_keep_spare(registry);
+    return 0;
+}
+
+void registry_unmap(struct registry *registry) {
+    if (registry->env)
+        mdb_env_close(registry->env);
+    registry->env = NULL;
+}
+
+int registry_grow(struct registry *registry, bool spare, struct error *error) {
+    size_t step = registry->size;
+    int r;
+
+    r = reserve(registry, 0, 0, registry->size + step);
+    while (r == -ENOSPC && step > GROW_MIN) {
+        step /= 2;
+        r = reserve(registry, 0, 0, registry->size + step);
+    }
+    if (r == -ENOSPC && spare && registry->has_spare) {
+        step = SPARE;
+        r = reserve(registry, 0, 0, registry->size + step);
+    }
+    if (r < 0)
+        return error_set(error, r, "cannot enlarge registry %s: %s", registry->path, strerror(-r));
+    registry_unmap(registry);
+    registry->size += step;
+    return registry_map(registry, error);
+}
+
+static int write_format(struct registry *registry) {
+    char text[16];
+    struct error ignored;
+
+    snprintf(text, sizeof(text), "%d", FORMAT_VERSION);
+    return registry_put(registry, REGISTRY_META, FORMAT_KEY, text, &ignored);
+}
+
+/* Makes the file at NEW_FILE, whole and on disk if it has to be. */
+static int make_new(struct registry *registry, const char *path) {
+    unsigned flags = COMMON_FLAGS | MDB_CREATE | (registry->durable ? 0 : (unsigned)MDB_NOSYNC);
+    int r;
+
+    registry->size = SIZE_MIN;
+    registry->file = openat(registry->home, NEW_FILE, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (registry->file < 0)
+        return -errno;
+    r = registry_errno(open_environment(registry, path, flags));
+    if (r == 0)
+        r = write_format(registry);
+    registry_unmap(registry);
+    registry->has_spare = false;
+    if (r == 0)
+        r = reserve(registry, 0, 0, registry->size);
+    if (r == 0 && ftruncate(registry->file, (off_t)registry->size) < 0)
+        r = -errno;
+    if (r == 0 && registry->durable && fsync(registry->file) < 0)
+        r = -errno;
+    close_fd(&registry->file);
+    return r;
+}
+
+static int create_file(struct registry *registry, struct error *error) {
+    _cleanup_free_ char *path = NULL;
+    int r;
+
+    if (asprintf(&path, "%s.new", registry->path) < 0) {
+        path = NULL;
+        return error_set(error, -ENOMEM, "no memory");
+    }
+    unlinkat(registry->home, NEW_FILE, 0);
+    r = make_new(registry, path);
+    if (r == 0 && renameat(registry->home, NEW_FILE, registry->home, REGISTRY_FILE) < 0)
+        r = -errno;
+    if (r == 0 && registry->durable &&
+        (fsync(registry->home) < 0 || fsync(registry->directory) < 0))
+        r = -errno;
+    if (r < 0) {
+        unlinkat(registry->home, NEW_FILE, 0);
+        return error_set(error, r, "cannot make registry %s: %s", registry->path, strerror(-r));
+    }
+    return 0;
+}
+
+/* Reads the format in a file that was checked, without writing to it. */
+static int check_format(struct registry *registry, struct error *error) {
+    _cleanup_free_ char *text = NULL;
+    char *end = NULL;
+    long version;
+    int r = registry_errno(open_environment(registry, registry->path, COMMON_FLAGS | MDB_RDONLY));
+
+    if (r == 0)
+        r = registry_get(registry, REGISTRY_META, FORMAT_KEY, &text);
+    registry_unmap(registry);
+    if (r == -ENOMEM)
+        return error_set(error, r, "no memory to map it");
+    version = r == 0 ? strtol(text, &end, 10) : 0;
+    if (version < 1 || *end)
+        return error_set(error, -EUCLEAN, "it has no format version");
+    if (version > FORMAT_VERSION)
+        return error_set(error, -ENOTSUP,
+                         "it has format version %ld and this shmregd knows %d: a newer shmregd is "
+                         "needed",
+                         version, FORMAT_VERSION);
+    return 0;
+}
+
+/* Sees that there is a file that can be used: the one that is there, or a new one. */
+static int find_file(struct registry *registry, struct error *error) {
+    struct error fault = {0};
+    int r = registry_check_file(registry->home, REGISTRY_FILE, &fault);
+
+    if (r == 0)
+        r = check_format(registry, &fault);
+    if (r == -EUCLEAN) {
+        r = registry_quarantine_file(registry, fault.text, error);
+        if (r < 0)
+            return r;
+        r = -ENOENT;
+    }
+    if (r == -ENOENT)
+        return create_file(registry, error);
+    if (r < 0)
+        return error_set(error, r, "cannot use registry %s: %s", registry->path, fault.text);
+    return 0;
+}
+
+static int open_file(struct registry *registry, struct error *error) {
+    size_t page_size = (size_t)sysconf(_SC_PAGESIZE);
+    struct stat status;
+    int r;
+
+    registry->file = openat(registry->home, REGISTRY_FILE, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (registry->file < 0 || fstat(registry->file, &status) < 0)
+        return error_set(error, -errno, "cannot open registry %s: %s", registry->path,
+                         strerror(errno));
+    registry->size = ((size_t)status.st_size + page_size - 1) / page_size * page_size;
+    if (registry->size < SIZE_MIN)
+        registry->size = SIZE_MIN;
+    r = reserve(registry, 0, 0, registry->size);
+    if (r < 0)
+        return error_set(error, r, "cannot reserve the space of registry %s: %s", registry->path,
+                         strerror(-r));
+    return registry_map(registry, error);
+}
+
+static int lock(struct registry *registry, const char *directory, struct error *error) {
+    registry->directory = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (registry->directory < 0)
+        return error_set(error, -errno, "cannot open %s: %s", directory, strerror(errno));
+    if (mkdirat(registry->directory, "registry", 0700) < 0 && errno != EEXIST)
+        return error_set(error, -errno, "cannot make %s/registry: %s", directory, strerror(errno));
+    registry->home = openat(registry->directory, "registry", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (registry->home < 0)
+        return error_set(error, -errno, "cannot open %s/registry: %s", directory, strerror(errno));
+
+    registry->owner = openat(registry->home, "owner", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (registry->owner < 0)
+        return error_set(error, -errno, "cannot open %s/registry/owner: %s", directory,
+                         strerror(errno));
+    if (flock(registry->owner, LOCK_EX | LOCK_NB) == 0)
+        return 0;
+    if (errno == EWOULDBLOCK)
+        return error_set(error, -EBUSY, "another shmregd uses registry %s", registry->path);
+    return error_set(error, -errno, "cannot lock registry %s: %s", registry->path, strerror(errno));
+}
+
+int registry_open(const char *directory, bool durable, struct registry **ret, struct error *error) {
+    _cleanup_(cleanup_registry_close) struct registry *registry = calloc(1, sizeof(*registry));
+    int r;
+
+    if (!registry)
+        return error_set(error, -ENOMEM, "no memory");
+    registry->directory = registry->home = registry->owner = registry->file = -1;
+    registry->durable = durable;
+    if (asprintf(&registry->path, "%s/registry/%s", directory, REGISTRY_FILE) < 0) {
+        registry->path = NULL;
+        return error_set(error, -ENOMEM, "no memory");
+    }
+    r = lock(registry, directory, error);
+    if (r == 0)
+        r = find_file(registry, error);
+    if (r == 0)
+        r = open_file(registry, error);
+    if (r < 0)
+        return r;
+    *ret = steal_pointer(registry);
+    return 0;
+}
+
+void registry_close(struct registry *registry) {
+    registry_unmap(registry);
+    close_fd(&registry->file);
+    close_fd(&registry->owner);
+    close_fd(&registry->home);
+    close_fd(&registry->directory);
+    free(registry->path);
+    free(registry);
+}
