@@ -31,7 +31,8 @@ int status_page_fd(const struct status_page *page);
  * file system is full. The next slot after the last one taken is tried first. */
 int status_slot_take(struct status_page *page, uint32_t *ret_slot);
 
-/* Marks a slot as in use by a region that was loaded from the registry; -EINVAL, -EBUSY. */
+/* Marks a slot as in use by a region that was loaded from the registry; -EINVAL, -EBUSY, or -ENOSPC
+ * when the page was made anew and the file system is full. */
 int status_slot_claim(struct status_page *page, uint32_t slot);
 
 uint32_t status_slot_version(const struct status_page *page, uint32_t slot);
