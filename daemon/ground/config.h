@@ -42,9 +42,9 @@ struct config {
  *
  * @path: the main file, which must exist, with drop-ins in "conf.d" beside it; NULL for the
  * defaults: /etc/shmregd/shmregd.json, or with @per_user $XDG_CONFIG_HOME/shmregd/shmregd.json
- * (~/.config), which may be missing. /usr/lib/shmregd/conf.d (not @per_user) is read first; a
- * drop-in of the same file name in /etc hides it. Drop-ins are applied in order of file name, after
- * the main file; keys that come later win.
+ * (~/.config), which may be missing. Drop-ins of the system's default are also in
+ * /usr/lib/shmregd/conf.d, where one of the same file name in /etc hides them. Drop-ins apply
+ * after the main file, in order of file name; keys that come later win.
  *
  * Returns 0, -EINVAL for a mistake in it (the sentence says "FILE:LINE: KEY: what is wrong"), or
  * the errno that reading gave.
