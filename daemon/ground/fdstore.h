@@ -32,6 +32,7 @@ int fdstore_take(struct fdstore *store, const char *name);
 /* True if a service manager is there to keep descriptors ($NOTIFY_SOCKET). */
 bool fdstore_available(void);
 
-/* Keeps a copy of @fd under @name, or lets go of the copies under @name. */
+/* Keeps a copy of @fd under @name, or lets go of the copies under @name. -EINVAL for a name that
+ * systemd would not take; -ENOTCONN without a service manager. */
 int fdstore_push(const char *name, int fd);
 int fdstore_drop(const char *name);

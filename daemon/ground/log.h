@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include <syslog.h>
@@ -40,8 +41,9 @@ struct log_subject {
     uid_t client_uid;   /* SHMREG_CLIENT_UID=, only with client_pid */
 };
 
-/* Chooses journal or standard error; LOG_INFO and up until log_set_level(). */
-void log_open(void);
+/* Chooses journal or standard error, which it always is with @text; LOG_INFO and up until
+ * log_set_level(). SIGPIPE is ignored from now on. */
+void log_open(bool text);
 void log_set_level(int priority);
 
 /* @subject may be NULL. Control characters in the message are written as '?'. */
