@@ -1,0 +1,290 @@
+/*
+ * shmregd: the owner of named shared memory
+ *
+ * Puts the layers together, runs the loop, and takes them apart again. What happens in between is
+ * in core/manager.h and faces/.
+ */
+#include "daemon/faces/admin.h"
+#include "daemon/faces/server.h"
+#include "daemon/ground/log.h"
+#include "daemon/core/clock.h"
+#include "daemon/options.h"
+#include "daemon/service.h"
+#include "daemon/sockets.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+struct daemon {
+    struct options options;
+    struct config *config;
+    struct event_base *base;
+    struct event *terminated, *interrupted, *hung_up;
+    struct fdstore fdstore;
+    struct manager *manager;
+    struct observer observer; /* keeps the service manager's status line true */
+    struct listening_socket client_socket, admin_socket;
+    struct server *server;
+    struct admin *admin;
+    struct service service;
+};
+
+static void on_stop(int signal, short what, void *data) {
+    struct daemon *daemon = data;
+
+    (void)what;
+    log_info("stopping: %s", strsignal(signal));
+    event_base_loopbreak(daemon->base);
+}
+
+static void use_log_level(const struct daemon *daemon) {
+    log_set_level(daemon->options.log_level >= 0 ? daemon->options.log_level
+                                                 : daemon->config->log_level);
+}
+
+static int load_config(const struct options *options, struct config **ret, struct error *error) {
+    return config_load(options->config, options->per_user, ret, error);
+}
+
+/* For SIGHUP and for the admin socket. */
+static int reload(void *data, struct error *error) {
+    struct daemon *daemon = data;
+    _cleanup_(cleanup_config_free) struct config *old = NULL;
+    struct config *new;
+    int r;
+
+    service_reloading(&daemon->service);
+    r = load_config(&daemon->options, &new, error);
+    if (r == 0) {
+        manager_configure(daemon->manager, new);
+        old = daemon->config;
+        daemon->config = new;
+        use_log_level(daemon);
+        log_write(LOG_INFO, ABOUT(.kind = LOG_CONFIG_LOADED), "configuration loaded again");
+    } else {
+        log_write(LOG_ERR, ABOUT(.kind = LOG_CONFIG_REFUSED),
+                  "the configuration stays as it was: %s", error->text);
+    }
+    service_ready(&daemon->service);
+    return r;
+}
+
+static void on_hangup(int signal, short what, void *data) {
+    struct error error;
+
+    (void)signal;
+    (void)what;
+    reload(data, &error);
+}
+
+static void describe(void *data, char *ret, size_t size) {
+    const struct daemon *daemon = data;
+
+    snprintf(ret, size, "%u regions, %u clients", manager_n_regions(daemon->manager),
+             server_n_connections(daemon->server));
+}
+
+static void on_clients_changed(void *data) {
+    struct daemon *daemon = data;
+
+    service_changed(&daemon->service);
+}
+
+static void on_region_event(struct observer *observer, enum region_event event,
+                            const struct region *region, const char *reason) {
+    struct daemon *daemon = (struct daemon *)((char *)observer - offsetof(struct daemon, observer));
+
+    (void)region;
+    (void)reason;
+    if (event != REGION_PUBLISHED && event != REGION_CHANGED)
+        service_changed(&daemon->service);
+}
+
+static int watch_signal(struct daemon *daemon, int signal, event_callback_fn function,
+                        struct event **ret) {
+    *ret = evsignal_new(daemon->base, signal, function, daemon);
+    return *ret && event_add(*ret, NULL) == 0 ? 0 : -ENOMEM;
+}
+
+static int start_loop(struct daemon *daemon, struct error *error) {
+    daemon->base = event_base_new();
+    if (!daemon->base || watch_signal(daemon, SIGTERM, on_stop, &daemon->terminated) < 0 ||
+        watch_signal(daemon, SIGINT, on_stop, &daemon->interrupted) < 0 ||
+        watch_signal(daemon, SIGHUP, on_hangup, &daemon->hung_up) < 0 ||
+        service_init(&daemon->service, daemon->base) < 0)
+        return error_set(error, -ENOMEM, "cannot start the event loop");
+    return 0;
+}
+
+static int start_core(struct daemon *daemon, struct error *error) {
+    int r = fdstore_init(&daemon->fdstore);
+
+    if (r < 0)
+        return error_set(error, r, "cannot take what the service manager passed: %s", strerror(-r));
+    r = manager_new(
+        &(struct manager_options){
+            .base = daemon->base,
+            .config = daemon->config,
+            .runtime_directory = daemon->options.runtime_directory,
+            .state_directory = daemon->options.state_directory,
+            .fdstore = &daemon->fdstore,
+        },
+        &daemon->manager, error);
+    if (r == 0)
+        manager_observe(daemon->manager, &daemon->observer);
+    return r;
+}
+
+static int open_sockets(struct daemon *daemon, struct error *error) {
+    const char *directory = daemon->options.runtime_directory;
+    int r = socket_open(&daemon->fdstore, "client", SOCK_SEQPACKET, directory,
+                        &daemon->client_socket, error);
+
+    if (r == 0)
+        r = socket_open(&daemon->fdstore, "admin", SOCK_STREAM, directory, &daemon->admin_socket,
+                        error);
+    return r;
+}
+
+static int start_faces(struct daemon *daemon, struct error *error) {
+    int r = open_sockets(daemon, error);
+
+    if (r < 0)
+        return r;
+    r = server_new(
+        &(struct server_options){
+            .base = daemon->base,
+            .manager = daemon->manager,
+            .changed = on_clients_changed,
+            .data = daemon,
+        },
+        steal_fd(&daemon->client_socket.fd), &daemon->server);
+    if (r == 0)
+        r = admin_new(
+            &(struct admin_options){
+                .base = daemon->base,
+                .manager = daemon->manager,
+                .started_usec = realtime_usec(),
+                .reload = reload,
+                .data = daemon,
+            },
+            steal_fd(&daemon->admin_socket.fd), &daemon->admin);
+    return r < 0 ? error_set(error, r, "cannot serve: %s", strerror(-r)) : 0;
+}
+
+static int start(struct daemon *daemon, struct error *error) {
+    int r = options_find_directories(&daemon->options, error);
+
+    if (r == 0)
+        r = start_loop(daemon, error);
+    if (r == 0)
+        r = start_core(daemon, error);
+    if (r == 0)
+        r = start_faces(daemon, error);
+    return r;
+}
+
+static void free_event(struct event **event) {
+    if (*event)
+        event_free(*event);
+    *event = NULL;
+}
+
+/* Also after half a start. The faces go before the core, so that what clients hold stays recorded. */
+static void stop(struct daemon *daemon) {
+    service_deinit(&daemon->service);
+    cleanup_admin_free(&daemon->admin);
+    cleanup_server_free(&daemon->server);
+    socket_deinit(&daemon->admin_socket);
+    socket_deinit(&daemon->client_socket);
+    if (daemon->manager) {
+        manager_unobserve(&daemon->observer);
+        manager_free(daemon->manager);
+    }
+    fdstore_deinit(&daemon->fdstore);
+    free_event(&daemon->terminated);
+    free_event(&daemon->interrupted);
+    free_event(&daemon->hung_up);
+    if (daemon->base)
+        event_base_free(daemon->base);
+}
+
+static int run(struct daemon *daemon, struct error *error) {
+    const struct options *options = &daemon->options;
+    int r = start(daemon, error);
+
+    if (r < 0)
+        return r;
+    log_write(LOG_INFO, ABOUT(.kind = LOG_DAEMON_STARTED),
+              "shmregd " PROJECT_VERSION " started in %s and %s with %u regions",
+              options->runtime_directory, options->state_directory,
+              manager_n_regions(daemon->manager));
+    service_ready(&daemon->service);
+    if (event_base_dispatch(daemon->base) < 0)
+        r = error_set(error, -EIO, "the event loop failed");
+    service_stopping(&daemon->service);
+    log_write(LOG_INFO, ABOUT(.kind = LOG_DAEMON_STOPPED),
+              "shmregd " PROJECT_VERSION " stopped in %s and %s with %u regions, %u clients",
+              options->runtime_directory, options->state_directory,
+              manager_n_regions(daemon->manager), server_n_connections(daemon->server));
+    return r;
+}
+
+static void print_valid(const struct config *config) {
+    for (size_t i = 0; i < config->n_files; i++)
+        printf("%s%s", i > 0 ? ", " : "", config->files[i]);
+    printf("%sconfiguration is valid\n", config->n_files > 0 ? ": " : "no file: the default ");
+}
+
+/* One descriptor for each client and two for a memfd region: as many as we may have. */
+static void raise_descriptor_limit(void) {
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+        log_warning("cannot raise the limit on descriptors: %s", strerror(errno));
+}
+
+static int load_and_run(struct daemon *daemon) {
+    struct error error;
+    int r;
+
+    umask(077);
+    log_open(daemon->options.foreground || daemon->options.check);
+    r = load_config(&daemon->options, &daemon->config, &error);
+    if (r == 0 && daemon->options.check) {
+        print_valid(daemon->config);
+        return 0;
+    }
+    if (r == 0) {
+        use_log_level(daemon);
+        raise_descriptor_limit();
+        r = run(daemon, &error);
+        stop(daemon);
+        config_free(daemon->config);
+    }
+    if (r < 0)
+        log_error("%s", error.text);
+    return r;
+}
+
+int main(int argc, char **argv) {
+    struct daemon daemon = {
+        .client_socket.fd = -1,
+        .admin_socket.fd = -1,
+        .observer.notice = on_region_event,
+        .service.describe = describe,
+    };
+    int status;
+
+    daemon.service.data = &daemon;
+    if (options_parse(argc, argv, &daemon.options, &status))
+        status = load_and_run(&daemon) < 0 ? 1 : 0;
+    options_deinit(&daemon.options);
+    return status;
+}
