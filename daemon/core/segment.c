@@ -131,12 +131,8 @@ int segment_write(const struct segment *segment, uint64_t offset, const void *da
     return 0;
 }
 
-int segment_read(const struct segment *segment, uint64_t offset, void *buffer, size_t size,
-                 struct error *error) {
-    _cleanup_close_ int fd = segment_open(segment, O_RDONLY, error);
-
-    if (fd < 0)
-        return fd;
+int segment_read_from(const struct segment *segment, int fd, uint64_t offset, void *buffer,
+                      size_t size, struct error *error) {
     for (size_t done = 0; done < size;) {
         ssize_t n = pread(fd, (char *)buffer + done, size - done, (off_t)(offset + done));
 
@@ -152,6 +148,13 @@ int segment_read(const struct segment *segment, uint64_t offset, void *buffer, s
         done += (size_t)n;
     }
     return 0;
+}
+
+int segment_read(const struct segment *segment, uint64_t offset, void *buffer, size_t size,
+                 struct error *error) {
+    _cleanup_close_ int fd = segment_open(segment, O_RDONLY, error);
+
+    return fd < 0 ? fd : segment_read_from(segment, fd, offset, buffer, size, error);
 }
 
 int segment_sync(const struct segment *segment, struct error *error) {

@@ -90,6 +90,10 @@ int segment_write(const struct segment *segment, uint64_t offset, const void *da
 int segment_read(const struct segment *segment, uint64_t offset, void *buffer, size_t size,
                  struct error *error);
 
+/* As segment_read(), from a descriptor of segment_open(): goes on after the segment is removed. */
+int segment_read_from(const struct segment *segment, int fd, uint64_t offset, void *buffer,
+                      size_t size, struct error *error);
+
 /* Puts a file's content and name on disk (fsync(2)); the others have no disk. */
 int segment_sync(const struct segment *segment, struct error *error);
 
