@@ -1,0 +1,258 @@
+/*
+ * Varlink connection: see varlink-connection.h.
+ */
+#include "daemon/faces/varlink-connection.h"
+
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Output beyond this waits until the peer has read it down to the other. */
+#define BACKLOG_MAX (1024u * 1024)
+#define BACKLOG_LOW (128u * 1024)
+
+/* Calls and parts of streams before other connections have their turn. */
+#define STEPS_PER_TURN 16
+
+struct varlink_connection {
+    struct bufferevent *socket;
+    const struct varlink_events *events;
+    void *data;
+    struct varlink_stream *stream; /* the reply that is under way */
+    size_t scanned;                /* bytes of input that are known to hold no NUL */
+    bool at_end;                   /* the peer sends nothing more */
+    bool finishing;
+    const char *cut_off; /* why */
+};
+
+static struct evbuffer *input_of(const struct varlink_connection *connection) {
+    return bufferevent_get_input(connection->socket);
+}
+
+size_t varlink_backlog(const struct varlink_connection *connection) {
+    return evbuffer_get_length(bufferevent_get_output(connection->socket));
+}
+
+/* Has the loop come back to the connection. */
+static void run_later(struct varlink_connection *connection) {
+    bufferevent_trigger(connection->socket, EV_READ,
+                        BEV_TRIG_IGNORE_WATERMARKS | BEV_TRIG_DEFER_CALLBACKS);
+}
+
+void varlink_cut_off(struct varlink_connection *connection, const char *why) {
+    if (connection->cut_off)
+        return;
+    connection->cut_off = why;
+    run_later(connection);
+}
+
+void varlink_write(struct varlink_connection *connection, const void *data, size_t size) {
+    if (bufferevent_write(connection->socket, data, size) < 0)
+        varlink_cut_off(connection, "no memory for a reply");
+}
+
+void varlink_write_json(struct varlink_connection *connection, json_t *json) {
+    _cleanup_free_ char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+
+    json_decref(json);
+    if (text)
+        varlink_write(connection, text, strlen(text));
+    else
+        varlink_cut_off(connection, "no memory for a reply");
+}
+
+static void send_message(struct varlink_connection *connection, json_t *message) {
+    varlink_write_json(connection, message);
+    varlink_write(connection, "", 1);
+}
+
+void varlink_send(struct varlink_connection *connection, json_t *parameters, bool continues) {
+    json_t *message = json_pack("{s:o}", "parameters", parameters);
+
+    if (message && continues)
+        json_object_set_new(message, "continues", json_true());
+    send_message(connection, message);
+}
+
+void varlink_reply(const struct varlink_call *call, json_t *parameters) {
+    if (call->oneway)
+        json_decref(parameters);
+    else
+        varlink_send(call->connection, parameters, false);
+}
+
+void varlink_error(const struct varlink_call *call, const char *error, json_t *parameters) {
+    if (call->oneway)
+        json_decref(parameters);
+    else
+        send_message(call->connection,
+                     json_pack("{s:s, s:o}", "error", error, "parameters", parameters));
+}
+
+void varlink_invalid_parameter(const struct varlink_call *call, const char *parameter) {
+    varlink_error(call, "org.varlink.service.InvalidParameter",
+                  json_pack("{s:s}", "parameter", parameter));
+}
+
+void varlink_start_stream(const struct varlink_call *call, struct varlink_stream *stream) {
+    if (call->oneway)
+        stream->free(stream);
+    else
+        call->connection->stream = stream;
+}
+
+static void end_stream(struct varlink_connection *connection) {
+    struct varlink_stream *stream = steal_pointer(connection->stream);
+
+    if (stream)
+        stream->free(stream);
+}
+
+/* An absent flag is false; returns false for one that is no flag. */
+static bool get_flag(const json_t *message, const char *key, bool *ret) {
+    const json_t *value = json_object_get(message, key);
+
+    *ret = json_is_true(value);
+    return !value || json_is_boolean(value);
+}
+
+static void answer(struct varlink_connection *connection, json_t *message) {
+    struct varlink_call call = {
+        .connection = connection,
+        .method = json_string_value(json_object_get(message, "method")),
+        .parameters = json_object_get(message, "parameters"),
+    };
+    bool upgrade;
+
+    if (!call.parameters || json_is_null(call.parameters)) {
+        call.parameters = json_object();
+        json_object_set_new(message, "parameters", call.parameters);
+    }
+    if (!call.method || !json_is_object(call.parameters) ||
+        !get_flag(message, "oneway", &call.oneway) || !get_flag(message, "more", &call.more) ||
+        !get_flag(message, "upgrade", &upgrade)) {
+        varlink_cut_off(connection, "a message that is no call");
+        return;
+    }
+    if (upgrade)
+        varlink_error(&call, "org.varlink.service.MethodNotImplemented",
+                      json_pack("{s:s}", "method", call.method));
+    else
+        connection->events->call(connection->data, &call);
+}
+
+/* Returns false when no whole message is there. */
+static bool take_call(struct varlink_connection *connection) {
+    struct evbuffer *input = input_of(connection);
+    size_t length = evbuffer_get_length(input);
+    struct evbuffer_ptr position = {.pos = -1};
+    const char *text;
+    json_t *message;
+
+    if (connection->scanned < length &&
+        evbuffer_ptr_set(input, &position, connection->scanned, EVBUFFER_PTR_SET) == 0)
+        position = evbuffer_search(input, "", 1, &position);
+    if (position.pos < 0) {
+        connection->scanned = length;
+        if (length > VARLINK_MESSAGE_MAX)
+            varlink_cut_off(connection, "a message of more than 256 KiB");
+        return false;
+    }
+    length = (size_t)position.pos;
+    text = (const char *)evbuffer_pullup(input, position.pos + 1);
+    message = text ? json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    evbuffer_drain(input, length + 1);
+    connection->scanned = 0;
+    if (message)
+        answer(connection, message);
+    else
+        varlink_cut_off(connection, "a message that is not JSON");
+    json_decref(message);
+    return true;
+}
+
+/* Returns false when there is nothing to do until something comes. */
+static bool step(struct varlink_connection *connection) {
+    struct varlink_stream *stream = connection->stream;
+
+    if (!stream)
+        return !connection->finishing && take_call(connection);
+    if (!stream->produce) {
+        if (evbuffer_get_length(input_of(connection)) > VARLINK_MESSAGE_MAX)
+            varlink_cut_off(connection, "too many calls behind one whose replies do not end");
+        return false;
+    }
+    if (!stream->produce(stream, connection))
+        end_stream(connection);
+    return true;
+}
+
+/* Does what can be done now. Its last act may be the end of the connection. */
+static void run(struct varlink_connection *connection) {
+    unsigned steps = 0;
+
+    while (!connection->cut_off && varlink_backlog(connection) < BACKLOG_MAX) {
+        if (steps++ == STEPS_PER_TURN) {
+            run_later(connection);
+            return;
+        }
+        if (!step(connection))
+            break;
+    }
+    if (connection->cut_off ||
+        ((connection->finishing || connection->at_end) && varlink_backlog(connection) == 0))
+        connection->events->ended(connection->data, connection->cut_off);
+}
+
+static void on_moved(struct bufferevent *socket, void *data) {
+    (void)socket;
+    run(data);
+}
+
+static void on_event(struct bufferevent *socket, short what, void *data) {
+    struct varlink_connection *connection = data;
+
+    (void)socket;
+    if (what & BEV_EVENT_ERROR) {
+        connection->events->ended(connection->data, NULL);
+        return;
+    }
+    connection->at_end = true;
+    run(connection);
+}
+
+void varlink_connection_finish(struct varlink_connection *connection) {
+    connection->finishing = true;
+}
+
+int varlink_connection_new(struct event_base *base, int fd, const struct varlink_events *events,
+                           void *data, struct varlink_connection **ret) {
+    _cleanup_close_ int owned = fd;
+    _cleanup_(cleanup_varlink_connection_free) struct varlink_connection *connection =
+        calloc(1, sizeof(*connection));
+
+    if (!connection)
+        return -ENOMEM;
+    connection->events = events;
+    connection->data = data;
+    connection->socket = bufferevent_socket_new(base, owned, BEV_OPT_CLOSE_ON_FREE);
+    if (!connection->socket)
+        return -ENOMEM;
+    steal_fd(&owned);
+    bufferevent_setcb(connection->socket, on_moved, on_moved, on_event, connection);
+    bufferevent_setwatermark(connection->socket, EV_READ, 0, VARLINK_MESSAGE_MAX + 1);
+    bufferevent_setwatermark(connection->socket, EV_WRITE, BACKLOG_LOW, 0);
+    if (bufferevent_enable(connection->socket, EV_READ | EV_WRITE) < 0)
+        return -ENOMEM;
+    *ret = steal_pointer(connection);
+    return 0;
+}
+
+void varlink_connection_free(struct varlink_connection *connection) {
+    end_stream(connection);
+    if (connection->socket)
+        bufferevent_free(connection->socket);
+    free(connection);
+}
