@@ -1,0 +1,86 @@
+/*
+ * Methods on the daemon as a whole: whether it answers, how it is, who its clients are, and its
+ * configuration.
+ */
+#include "daemon/faces/admin-format.h"
+#include "daemon/faces/admin-private.h"
+
+void admin_ping(struct admin_connection *connection, const struct varlink_call *call) {
+    (void)connection;
+    varlink_reply(call, json_object());
+}
+
+static json_t *format_configuration(const struct config *config) {
+    json_t *files = json_array();
+
+    for (size_t i = 0; i < config->n_files; i++)
+        json_array_append_new(files, format_text(config->files[i]));
+    return files;
+}
+
+static json_t *format_usages(const struct quota *quota) {
+    json_t *usages = json_array();
+
+    for (unsigned i = 0; i < LIMIT_KIND_COUNT; i++)
+        json_array_append_new(usages, format_usage(quota, (enum limit_kind)i));
+    return usages;
+}
+
+static int count_client(void *data, struct client *client) {
+    unsigned *count = data;
+
+    (void)client;
+    ++*count;
+    return 0;
+}
+
+void admin_get_status(struct admin_connection *connection, const struct varlink_call *call) {
+    struct manager *manager = connection->manager;
+    const struct quota *quota = manager_quota(manager);
+    unsigned n_clients = 0;
+
+    manager_each_client(manager, count_client, &n_clients);
+    varlink_reply(
+        call, json_pack("{s:s, s:I, s:I, s:s, s:o, s:o, s:o, s:I, s:I, s:I, s:o}", "version",
+                        PROJECT_VERSION, "pid", (json_int_t)getpid(), "started_usec",
+                        (json_int_t)admin_options(connection->admin)->started_usec, "instance",
+                        manager_instance(manager), "runtime_directory",
+                        format_text(manager_runtime_directory(manager)), "state_directory",
+                        format_text(manager_state_directory(manager)), "configuration",
+                        format_configuration(manager_config(manager)), "regions",
+                        (json_int_t)manager_n_regions(manager), "clients", (json_int_t)n_clients,
+                        "attachments", (json_int_t)quota_used(quota, LIMIT_ATTACHMENTS), "usage",
+                        format_usages(quota)));
+}
+
+struct client_list {
+    const struct caller *caller;
+    json_t *clients;
+    struct user_names names;
+};
+
+static int add_client(void *data, struct client *client) {
+    struct client_list *list = data;
+
+    if (list->caller->administrator || list->caller->uid == client->caller.uid)
+        json_array_append_new(list->clients, format_client(client, &list->names));
+    return 0;
+}
+
+void admin_list_clients(struct admin_connection *connection, const struct varlink_call *call) {
+    struct client_list list = {.caller = &connection->caller, .clients = json_array()};
+
+    manager_each_client(connection->manager, add_client, &list);
+    varlink_reply(call, json_pack("{s:o}", "clients", list.clients));
+}
+
+void admin_reload(struct admin_connection *connection, const struct varlink_call *call) {
+    const struct admin_options *options = admin_options(connection->admin);
+    struct error error = {0};
+    int r = options->reload(options->data, &error);
+
+    if (r < 0)
+        admin_fail(call, r, &error);
+    else
+        varlink_reply(call, json_object());
+}

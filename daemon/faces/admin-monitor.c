@@ -1,0 +1,60 @@
+/*
+ * Monitor: tells a subscriber what happens to regions, as it happens
+ */
+#include "daemon/faces/admin-private.h"
+
+#include <errno.h>
+
+/* What a subscriber may leave unread. */
+#define UNREAD_MAX (1024u * 1024)
+
+struct monitor {
+    struct varlink_stream stream;
+    struct observer observer;
+    struct admin_connection *connection;
+};
+
+static void on_notice(struct observer *observer, enum region_event event,
+                      const struct region *region, const char *reason) {
+    struct monitor *monitor =
+        (struct monitor *)((char *)observer - offsetof(struct monitor, observer));
+    struct varlink_connection *varlink = monitor->connection->varlink;
+
+    if (access_rights(&region->access, &monitor->connection->caller) == 0)
+        return;
+    if (varlink_backlog(varlink) >= UNREAD_MAX)
+        varlink_cut_off(varlink, "a subscriber that does not read");
+    else
+        varlink_send(varlink,
+                     json_pack("{s:s, s:s, s:I, s:I, s:s}", "event", region_event_word(event),
+                               "region", region->name, "id", (json_int_t)region->id, "version",
+                               (json_int_t)region->segment->version, "reason", reason),
+                     true);
+}
+
+static void monitor_free(struct varlink_stream *stream) {
+    struct monitor *monitor = (struct monitor *)stream;
+
+    manager_unobserve(&monitor->observer);
+    free(monitor);
+}
+
+void admin_monitor(struct admin_connection *connection, const struct varlink_call *call) {
+    struct monitor *monitor;
+    struct error error = {0};
+
+    if (!call->more) {
+        varlink_error(call, "org.varlink.service.ExpectedMore", json_object());
+        return;
+    }
+    monitor = calloc(1, sizeof(*monitor));
+    if (!monitor) {
+        admin_fail(call, -ENOMEM, &error);
+        return;
+    }
+    monitor->stream.free = monitor_free;
+    monitor->observer.notice = on_notice;
+    monitor->connection = connection;
+    manager_observe(connection->manager, &monitor->observer);
+    varlink_start_stream(call, &monitor->stream);
+}

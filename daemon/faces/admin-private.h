@@ -1,0 +1,73 @@
+/*
+ * What the files of the admin face share: its connections and its methods.
+ */
+#pragma once
+
+#include <sys/queue.h>
+
+#include "daemon/faces/admin.h"
+#include "daemon/faces/admin-parameters.h"
+#include "daemon/faces/varlink-connection.h"
+#include "proto/region-name.h"
+
+/* A value that arrives in parts. */
+struct upload {
+    struct stage *stage; /* NULL: none is under way */
+    char name[REGION_NAME_MAX + 1];
+    uint64_t size;
+    uint64_t next; /* offset of the next part */
+};
+
+struct admin_connection {
+    struct admin *admin;
+    struct manager *manager;
+    struct varlink_connection *varlink;
+    struct caller caller;
+    struct charge charge;   /* not held: over the limit, and the first call will be refused */
+    struct event *deadline; /* of one over the limit */
+    struct upload upload;
+    LIST_ENTRY(admin_connection) link;
+};
+
+typedef void (*admin_handler)(struct admin_connection *connection, const struct varlink_call *call);
+
+struct admin_method {
+    const char *name;
+    admin_handler answer;
+    struct parameter parameters[10];
+    bool administrators; /* nobody else may call it */
+};
+
+/* Answers any call. */
+void admin_call(struct admin_connection *connection, const struct varlink_call *call);
+
+/* Replies with the error of io.shmreg.Admin that stands for @r; the sentence is @error's. */
+void admin_fail(const struct varlink_call *call, int r, const struct error *error);
+
+const struct admin_options *admin_options(const struct admin *admin);
+
+void upload_end(struct upload *upload);
+
+/* The handlers, by file: admin-daemon.c, */
+void admin_ping(struct admin_connection *connection, const struct varlink_call *call);
+void admin_get_status(struct admin_connection *connection, const struct varlink_call *call);
+void admin_list_clients(struct admin_connection *connection, const struct varlink_call *call);
+void admin_reload(struct admin_connection *connection, const struct varlink_call *call);
+/* admin-list.c, */
+void admin_list_regions(struct admin_connection *connection, const struct varlink_call *call);
+/* admin-regions.c, */
+void admin_get_region(struct admin_connection *connection, const struct varlink_call *call);
+void admin_create_region(struct admin_connection *connection, const struct varlink_call *call);
+void admin_destroy_region(struct admin_connection *connection, const struct varlink_call *call);
+void admin_set_access(struct admin_connection *connection, const struct varlink_call *call);
+void admin_set_attributes(struct admin_connection *connection, const struct varlink_call *call);
+void admin_renew_lease(struct admin_connection *connection, const struct varlink_call *call);
+/* admin-put.c, */
+void admin_put_value(struct admin_connection *connection, const struct varlink_call *call);
+/* admin-get.c, */
+void admin_get_value(struct admin_connection *connection, const struct varlink_call *call);
+/* admin-monitor.c. */
+void admin_monitor(struct admin_connection *connection, const struct varlink_call *call);
+
+/* "0640" as a number, or the default where it is absent; -EINVAL with a sentence. */
+int admin_mode(const json_t *parameters, uint32_t otherwise, uint32_t *ret, struct error *error);

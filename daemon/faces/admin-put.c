@@ -1,0 +1,109 @@
+/*
+ * PutValue: a value in one message, or in parts that are staged and published with the last one
+ */
+#include "daemon/faces/admin-private.h"
+
+#include "proto/base64.h"
+#include "proto/wire.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+void upload_end(struct upload *upload) {
+    if (upload->stage)
+        stage_free(steal_pointer(upload->stage));
+}
+
+/* One part, decoded. */
+struct part {
+    const char *name;
+    uint64_t offset;
+    uint64_t value_size;
+    uint32_t mode;
+    void *data;
+    size_t size;
+};
+
+static int decode(const json_t *parameters, struct part *part, struct error *error) {
+    const json_t *data = parameter_json(parameters, "data");
+    size_t length = json_string_length(data);
+
+    if (length > BASE64_LENGTH(WIRE_VALUE_MAX))
+        return error_set(error, -EINVAL, "at most %u bytes travel in one part", WIRE_VALUE_MAX);
+    part->data = malloc(length + 1);
+    if (!part->data)
+        return error_set(error, -ENOMEM, "no memory for a value");
+    if (base64_decode(json_string_value(data), length, part->data, &part->size) < 0)
+        return error_set(error, -EINVAL, "the data is not base64 as RFC 4648 has it");
+    part->name = parameter_text(parameters, "name", "");
+    part->offset = parameter_number(parameters, "offset", 0);
+    part->value_size = parameter_number(parameters, "size", part->offset + part->size);
+    if (part->offset > part->value_size || part->size > part->value_size - part->offset ||
+        (part->size == 0 && part->value_size > 0))
+        return error_set(error, -EINVAL,
+                         "a part of %zu bytes at %" PRIu64 " does not fit a value of %" PRIu64,
+                         part->size, part->offset, part->value_size);
+    return admin_mode(parameters, DEFAULT_MODE, &part->mode, error);
+}
+
+static int begin(struct admin_connection *connection, const struct part *part,
+                 struct error *error) {
+    struct upload *upload = &connection->upload;
+    int r = manager_stage(connection->manager, &connection->caller, part->name, part->value_size,
+                          part->mode, &upload->stage, error);
+
+    if (r < 0)
+        return r;
+    snprintf(upload->name, sizeof(upload->name), "%s", part->name);
+    upload->size = part->value_size;
+    upload->next = 0;
+    return 0;
+}
+
+static int check_order(const struct upload *upload, const struct part *part, struct error *error) {
+    if (!upload->stage || strcmp(upload->name, part->name) != 0 ||
+        upload->size != part->value_size || upload->next != part->offset)
+        return error_set(error, -EINVAL,
+                         "the part of '%s' at %" PRIu64 " does not follow on the one before",
+                         part->name, part->offset);
+    return 0;
+}
+
+/* A part at offset 0 begins a value, and an unfinished one is given up. */
+static int put_part(struct admin_connection *connection, const struct part *part,
+                    uint32_t *ret_version, struct error *error) {
+    struct upload *upload = &connection->upload;
+    int r;
+
+    if (part->offset == 0)
+        upload_end(upload);
+    r = part->offset == 0 ? begin(connection, part, error) : check_order(upload, part, error);
+    if (r == 0)
+        r = stage_write(upload->stage, part->offset, part->data, part->size, error);
+    if (r < 0)
+        return r;
+    upload->next += part->size;
+    *ret_version = 0;
+    if (upload->next < upload->size)
+        return 0;
+    return manager_publish(connection->manager, &connection->caller, steal_pointer(upload->stage),
+                           ret_version, error);
+}
+
+void admin_put_value(struct admin_connection *connection, const struct varlink_call *call) {
+    struct part part = {0};
+    struct error error = {0};
+    uint32_t version;
+    int r = decode(call->parameters, &part, &error);
+
+    if (r == 0)
+        r = put_part(connection, &part, &version, &error);
+    free(part.data);
+    if (r < 0) {
+        upload_end(&connection->upload);
+        admin_fail(call, r, &error);
+    } else {
+        varlink_reply(call, json_pack("{s:I}", "version", (json_int_t)version));
+    }
+}
