@@ -1,0 +1,63 @@
+/*
+ * create, destroy and renew: how a region comes to be, and how long it stays
+ */
+#include "client/ctl/commands.h"
+
+#include "client/ctl/parameters.h"
+#include "proto/words.h"
+
+static int take_options(json_t *parameters, const char *const *option, struct error *error) {
+    const char *backing = option[CREATE_BACKING], *lifetime = option[CREATE_LIFETIME];
+    int r = 0;
+
+    if (backing)
+        r = parameters_set_word(parameters, "backing", backing, backing_from_word(backing),
+                                backing_words, error);
+    if (r == 0 && lifetime)
+        r = parameters_set_word(parameters, "lifetime", lifetime, lifetime_from_word(lifetime),
+                                lifetime_words, error);
+    if (r == 0 && option[CREATE_MAX_SIZE])
+        r = parameters_set_size(parameters, "max_size", option[CREATE_MAX_SIZE], error);
+    if (r == 0 && option[CREATE_MODE])
+        r = parameters_set_mode(parameters, option[CREATE_MODE], error);
+    if (r == 0 && option[CREATE_ACL])
+        r = parameters_set_acl(parameters, option[CREATE_ACL], error);
+    if (r == 0 && option[CREATE_ATTRIBUTES])
+        r = parameters_set_attributes(parameters, option[CREATE_ATTRIBUTES], error);
+    if (r == 0 && option[CREATE_SECONDS])
+        r = parameters_set_seconds(parameters, option[CREATE_SECONDS], error);
+    return r;
+}
+
+int command_create(struct ctl *ctl, const struct invocation *invocation, struct error *error) {
+    _cleanup_(cleanup_json_decref) json_t *parameters =
+        json_pack("{s:s}", "name", invocation->arguments[0]);
+    int r = parameters_set_size(parameters, "size", invocation->arguments[1], error);
+
+    if (r == 0)
+        r = take_options(parameters, invocation->option, error);
+    if (r < 0)
+        return r;
+    return ctl_call_silently(ctl, "CreateRegion", steal_pointer(parameters), error);
+}
+
+static int destroy(struct ctl *ctl, const char *name, const void *data, struct error *error) {
+    (void)data;
+    return ctl_call_silently(ctl, "DestroyRegion", json_pack("{s:s}", "name", name), error);
+}
+
+int command_destroy(struct ctl *ctl, const struct invocation *invocation, struct error *error) {
+    return ctl_for_each_name(ctl, invocation, 0, destroy, NULL, error);
+}
+
+int command_renew(struct ctl *ctl, const struct invocation *invocation, struct error *error) {
+    _cleanup_(cleanup_json_decref) json_t *parameters =
+        json_pack("{s:s}", "name", invocation->arguments[0]);
+    int r = 0;
+
+    if (invocation->n_arguments > 1)
+        r = parameters_set_seconds(parameters, invocation->arguments[1], error);
+    if (r < 0)
+        return r;
+    return ctl_call_silently(ctl, "RenewLease", steal_pointer(parameters), error);
+}

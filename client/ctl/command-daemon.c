@@ -1,0 +1,205 @@
+/*
+ * clients, status, ping, reload and monitor: the daemon itself
+ */
+#include "client/ctl/commands.h"
+
+#include "client/ctl/text.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+#define USEC_PER_SEC 1000000
+
+static int add_client(struct table *table, json_t *client, struct error *error) {
+    json_int_t id, pid, attachments;
+    const char *user, *command;
+    int connected;
+    int r = ctl_unpack(client, error, "{s:I, s:I, s:s, s:s, s:b, s:I}", "client_id", &id, "pid",
+                       &pid, "user", &user, "command", &command, "connected", &connected,
+                       "attachments", &attachments);
+
+    if (r < 0)
+        return r;
+    table_add(table, "%" JSON_INTEGER_FORMAT, pid);
+    table_add(table, "%s", user);
+    table_add(table, "%s", command);
+    table_add(table, "%" JSON_INTEGER_FORMAT, attachments);
+    table_add(table, "%" PRIx64, (uint64_t)id);
+    table_add(table, "%s", connected ? "connected" : "away");
+    return 0;
+}
+
+int command_clients(struct ctl *ctl, const struct invocation *invocation, struct error *error) {
+    static const struct column columns[] = {
+        {"PID", true}, {"USER"}, {"COMMAND"}, {"ATTACHMENTS", true}, {"CLIENT", true}, {"STATE"},
+    };
+    _cleanup_(cleanup_table_free) struct table *table = table_new(columns, ARRAY_SIZE(columns));
+    _cleanup_(cleanup_json_decref) json_t *reply = NULL;
+    json_t *clients = NULL, *client;
+    size_t i;
+    int r = ctl_call(ctl, "ListClients", json_object(), &reply, error);
+
+    (void)invocation;
+    if (r == 0 && ctl->json)
+        return ctl_print_json(reply, error);
+    if (r == 0)
+        r = ctl_unpack(reply, error, "{s:o}", "clients", &clients);
+    if (r == 0 && !table)
+        r = error_set(error, -ENOMEM, "no memory for a table");
+    if (r < 0)
+        return r;
+    json_array_foreach(clients, i, client) {
+        r = add_client(table, client, error);
+        if (r < 0)
+            return r;
+    }
+    return ctl_print_table(ctl, table, error);
+}
+
+static void add_amount(struct table *table, const char *kind, json_int_t amount) {
+    char size[SIZE_TEXT_MAX];
+
+    size_format(amount, size);
+    if (strcmp(kind, "bytes") == 0)
+        table_add(table, "%s", size);
+    else
+        table_add(table, "%" JSON_INTEGER_FORMAT, amount);
+}
+
+static int print_usage(const struct ctl *ctl, json_t *usages, struct error *error) {
+    static const struct column columns[] = {{"KIND"}, {"USED", true}, {"LIMIT", true}};
+    _cleanup_(cleanup_table_free) struct table *table = table_new(columns, ARRAY_SIZE(columns));
+    json_t *usage;
+    size_t i;
+
+    if (!table)
+        return error_set(error, -ENOMEM, "no memory for a table");
+    json_array_foreach(usages, i, usage) {
+        const char *kind;
+        json_int_t used;
+        json_t *limit = NULL;
+        int r = ctl_unpack(usage, error, "{s:s, s:I, s?o}", "kind", &kind, "used", &used, "limit",
+                           &limit);
+
+        if (r < 0)
+            return r;
+        table_add(table, "%s", kind);
+        add_amount(table, kind, used);
+        if (json_is_integer(limit))
+            add_amount(table, kind, json_integer_value(limit));
+        else
+            table_add(table, "none");
+    }
+    putchar('\n');
+    return ctl_print_table(ctl, table, error);
+}
+
+static int print_started(const struct ctl *ctl, json_int_t usec, struct error *error) {
+    char when[TIME_TEXT_MAX], age[SPAN_TEXT_MAX];
+
+    time_format(usec, when);
+    span_format((int64_t)time(NULL) - usec / USEC_PER_SEC, age);
+    return ctl_print_field(ctl, error, "Started:", "%s, %s ago", when, age);
+}
+
+static int print_configuration(const struct ctl *ctl, json_t *files, struct error *error) {
+    json_t *file;
+    size_t i;
+    int r = 0;
+
+    json_array_foreach(files, i, file) {
+        if (r == 0 && json_is_string(file))
+            r = ctl_print_field(ctl, error, i == 0 ? "Configured:" : "", "%s",
+                                json_string_value(file));
+    }
+    return r;
+}
+
+int command_status(struct ctl *ctl, const struct invocation *invocation, struct error *error) {
+    _cleanup_(cleanup_json_decref) json_t *reply = NULL;
+    const char *version, *instance, *runtime, *state;
+    json_t *configuration = NULL, *usage = NULL;
+    json_int_t pid, started;
+    int r = ctl_call(ctl, "GetStatus", json_object(), &reply, error);
+
+    (void)invocation;
+    if (r == 0 && ctl->json)
+        return ctl_print_json(reply, error);
+    if (r == 0)
+        r = ctl_unpack(reply, error, "{s:s, s:I, s:I, s:s, s:s, s:s, s:o, s:o}", "version",
+                       &version, "pid", &pid, "started_usec", &started, "instance", &instance,
+                       "runtime_directory", &runtime, "state_directory", &state, "configuration",
+                       &configuration, "usage", &usage);
+    if (r < 0 || (r = ctl_print_field(ctl, error, "Version:", "%s", version)) < 0 ||
+        (r = ctl_print_field(ctl, error, "Process:", "%" JSON_INTEGER_FORMAT, pid)) < 0 ||
+        (r = print_started(ctl, started, error)) < 0 ||
+        (r = ctl_print_field(ctl, error, "Instance:", "%s", instance)) < 0 ||
+        (r = ctl_print_field(ctl, error, "Runtime:", "%s", runtime)) < 0 ||
+        (r = ctl_print_field(ctl, error, "State:", "%s", state)) < 0 ||
+        (r = print_configuration(ctl, configuration, error)) < 0)
+        return r;
+    return print_usage(ctl, usage, error);
+}
+
+static int64_t monotonic_usec(void) {
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * USEC_PER_SEC + now.tv_nsec / 1000;
+}
+
+int command_ping(struct ctl *ctl, const struct invocation *invocation, struct error *error) {
+    _cleanup_(cleanup_json_decref) json_t *reply = NULL;
+    int64_t start = monotonic_usec();
+    int r = ctl_call(ctl, "Ping", json_object(), &reply, error);
+
+    (void)invocation;
+    if (r < 0)
+        return r;
+    if (ctl->json)
+        return ctl_print_json(reply, error);
+    printf("the daemon answered after %.1f ms\n", (double)(monotonic_usec() - start) / 1000);
+    return 0;
+}
+
+int command_reload(struct ctl *ctl, const struct invocation *invocation, struct error *error) {
+    (void)invocation;
+    return ctl_call_silently(ctl, "Reload", json_object(), error);
+}
+
+static int print_event_line(json_t *reply, struct error *error) {
+    _cleanup_free_ char *line = NULL, *safe = NULL;
+    const char *event, *region, *reason;
+    char now[TIME_TEXT_MAX];
+    json_int_t version;
+    int r = ctl_unpack(reply, error, "{s:s, s:s, s:I, s:s}", "event", &event, "region", &region,
+                       "version", &version, "reason", &reason);
+
+    if (r < 0)
+        return r;
+    time_format((int64_t)time(NULL) * USEC_PER_SEC, now);
+    if (asprintf(&line, "%s %-9s %s version %" JSON_INTEGER_FORMAT " (%s)", now, event, region,
+                 version, reason) < 0)
+        line = NULL;
+    safe = line ? text_escape(line) : NULL;
+    if (!safe)
+        return error_set(error, -ENOMEM, "no memory for a line");
+    puts(safe);
+    return 0;
+}
+
+static int print_event(struct ctl *ctl, json_t *reply, void *data, struct error *error) {
+    int r = ctl->json ? ctl_print_json(reply, error) : print_event_line(reply, error);
+
+    (void)data;
+    if (r == 0 && fflush(stdout) == EOF)
+        return error_set(error, -EIO, "cannot write standard output: %s", strerror(errno));
+    return r;
+}
+
+int command_monitor(struct ctl *ctl, const struct invocation *invocation, struct error *error) {
+    (void)invocation;
+    return ctl_stream(ctl, "Monitor", json_object(), VARLINK_NO_TIMEOUT, print_event, NULL, error);
+}

@@ -1,0 +1,239 @@
+/*
+ * list and show: the regions and who holds them
+ */
+#include "client/ctl/commands.h"
+
+#include "client/ctl/text.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <time.h>
+
+#define USEC_PER_SEC 1000000
+
+/* The members of a Region, borrowed from the reply. */
+struct view {
+    const char *name;
+    json_int_t version;
+    const char *backing;
+    json_int_t size;
+    json_int_t max_size;
+    json_int_t owner_uid;
+    json_int_t owner_gid;
+    const char *owner;
+    const char *mode;
+    json_t *acl;
+    json_t *attributes;
+    const char *lifetime;
+    json_int_t seconds;
+    json_t *remaining_seconds; /* NULL, null or a number, as the next */
+    json_t *owner_pid;
+    json_int_t readers;
+    json_int_t writers;
+    json_int_t created_usec;
+    json_int_t changed_usec;
+};
+
+static int view_read(json_t *region, struct view *ret, struct error *error) {
+    *ret = (struct view){0};
+    return ctl_unpack(
+        region, error,
+        "{s:s, s:I, s:s, s:I, s:I, s:I, s:I, s:s, s:s, s:o, s:o, s:s, s:I, s?o, s?o,"
+        " s:I, s:I, s:I, s:I}",
+        "name", &ret->name, "version", &ret->version, "backing", &ret->backing, "size", &ret->size,
+        "max_size", &ret->max_size, "owner_uid", &ret->owner_uid, "owner_gid", &ret->owner_gid,
+        "owner", &ret->owner, "mode", &ret->mode, "acl", &ret->acl, "attributes", &ret->attributes,
+        "lifetime", &ret->lifetime, "seconds", &ret->seconds, "remaining_seconds",
+        &ret->remaining_seconds, "owner_pid", &ret->owner_pid, "readers", &ret->readers, "writers",
+        &ret->writers, "created_usec", &ret->created_usec, "changed_usec", &ret->changed_usec);
+}
+
+static void format_age(json_int_t usec, char ret[static SPAN_TEXT_MAX]) {
+    span_format((int64_t)time(NULL) - usec / USEC_PER_SEC, ret);
+}
+
+/* "lease 45s": with what is left, where something is running out. */
+static void add_lifetime(struct table *table, const struct view *view) {
+    char left[SPAN_TEXT_MAX];
+
+    if (!json_is_integer(view->remaining_seconds)) {
+        table_add(table, "%s", view->lifetime);
+        return;
+    }
+    span_format(json_integer_value(view->remaining_seconds), left);
+    table_add(table, "%s %s", view->lifetime, left);
+}
+
+static void add_region(struct table *table, const struct view *view) {
+    char size[SIZE_TEXT_MAX], age[SPAN_TEXT_MAX];
+
+    size_format(view->size, size);
+    format_age(view->created_usec, age);
+    table_add(table, "%s", view->name);
+    table_add(table, "%s", size);
+    table_add(table, "%s", view->backing);
+    add_lifetime(table, view);
+    table_add(table, "%s", view->owner);
+    table_add(table, "%s%s", view->mode, json_array_size(view->acl) > 0 ? "+" : "");
+    table_add(table, "%" JSON_INTEGER_FORMAT, view->version);
+    table_add(table, "%" JSON_INTEGER_FORMAT, view->readers);
+    table_add(table, "%" JSON_INTEGER_FORMAT, view->writers);
+    table_add(table, "%s", age);
+}
+
+static int print_regions(const struct ctl *ctl, json_t *regions, struct error *error) {
+    static const struct column columns[] = {
+        {"NAME"}, {"SIZE", true}, {"BACKING"},       {"LIFETIME"},      {"OWNER"},
+        {"MODE"}, {"VER", true},  {"READERS", true}, {"WRITERS", true}, {"AGE", true},
+    };
+    _cleanup_(cleanup_table_free) struct table *table = table_new(columns, ARRAY_SIZE(columns));
+    json_t *region;
+    size_t i;
+
+    if (!table)
+        return error_set(error, -ENOMEM, "no memory for a table");
+    json_array_foreach(regions, i, region) {
+        struct view view;
+        int r = view_read(region, &view, error);
+
+        if (r < 0)
+            return r;
+        add_region(table, &view);
+    }
+    return ctl_print_table(ctl, table, error);
+}
+
+int command_list(struct ctl *ctl, const struct invocation *invocation, struct error *error) {
+    _cleanup_(cleanup_json_decref) json_t *reply = NULL;
+    json_t *regions = NULL;
+    /* Without an argument the prefix is NULL, and the member left out. */
+    int r = ctl_call(ctl, "ListRegions", json_pack("{s:s*}", "prefix", invocation->arguments[0]),
+                     &reply, error);
+
+    if (r == 0 && ctl->json)
+        return ctl_print_json(reply, error);
+    if (r == 0)
+        r = ctl_unpack(reply, error, "{s:o}", "regions", &regions);
+    return r < 0 ? r : print_regions(ctl, regions, error);
+}
+
+static int print_size(const struct ctl *ctl, const struct view *view, struct error *error) {
+    char size[SIZE_TEXT_MAX], max_size[SIZE_TEXT_MAX];
+
+    size_format(view->size, size);
+    size_format(view->max_size, max_size);
+    if (view->max_size == view->size)
+        return ctl_print_field(ctl, error, "Size:", "%s (%" JSON_INTEGER_FORMAT " bytes)", size,
+                               view->size);
+    return ctl_print_field(ctl, error, "Size:", "%s (%" JSON_INTEGER_FORMAT " bytes), at most %s",
+                           size, view->size, max_size);
+}
+
+static int print_lifetime(const struct ctl *ctl, const struct view *view, struct error *error) {
+    char seconds[SPAN_TEXT_MAX], left[SPAN_TEXT_MAX];
+
+    span_format(view->seconds, seconds);
+    if (json_is_integer(view->owner_pid))
+        return ctl_print_field(ctl, error, "Lifetime:", "%s, process %" JSON_INTEGER_FORMAT,
+                               view->lifetime, json_integer_value(view->owner_pid));
+    if (json_is_integer(view->remaining_seconds)) {
+        span_format(json_integer_value(view->remaining_seconds), left);
+        return ctl_print_field(ctl, error, "Lifetime:", "%s %s, %s left", view->lifetime, seconds,
+                               left);
+    }
+    return ctl_print_field(ctl, error, "Lifetime:", view->seconds > 0 ? "%s %s" : "%s",
+                           view->lifetime, seconds);
+}
+
+static int print_access(const struct ctl *ctl, const struct view *view, struct error *error) {
+    json_t *rule;
+    size_t i;
+    int r = ctl_print_field(
+        ctl, error, "Owner:", "%s (uid %" JSON_INTEGER_FORMAT ", gid %" JSON_INTEGER_FORMAT ")",
+        view->owner, view->owner_uid, view->owner_gid);
+
+    if (r == 0)
+        r = ctl_print_field(ctl, error, "Mode:", "%s", view->mode);
+    json_array_foreach(view->acl, i, rule) {
+        if (r == 0 && json_is_string(rule))
+            r = ctl_print_field(ctl, error, i == 0 ? "Rules:" : "", "%s", json_string_value(rule));
+    }
+    return r;
+}
+
+static int print_time(const struct ctl *ctl, const char *label, json_int_t usec,
+                      struct error *error) {
+    char when[TIME_TEXT_MAX], age[SPAN_TEXT_MAX];
+
+    time_format(usec, when);
+    format_age(usec, age);
+    return ctl_print_field(ctl, error, label, "%s, %s ago", when, age);
+}
+
+static int print_region(const struct ctl *ctl, const struct view *view, struct error *error) {
+    _cleanup_free_ char *attributes = json_dumps(view->attributes, 0);
+    int r;
+
+    if (!attributes)
+        return error_set(error, -EPROTO, "the daemon's reply makes no sense: attributes");
+    if ((r = ctl_print_field(ctl, error, "Name:", "%s", view->name)) < 0 ||
+        (r = ctl_print_field(ctl, error, "Version:", "%" JSON_INTEGER_FORMAT, view->version)) < 0 ||
+        (r = print_size(ctl, view, error)) < 0 ||
+        (r = ctl_print_field(ctl, error, "Backing:", "%s", view->backing)) < 0 ||
+        (r = print_lifetime(ctl, view, error)) < 0 || (r = print_access(ctl, view, error)) < 0 ||
+        (r = ctl_print_field(ctl, error, "Attributes:", "%s", attributes)) < 0 ||
+        (r = print_time(ctl, "Created:", view->created_usec, error)) < 0)
+        return r;
+    return print_time(ctl, "Changed:", view->changed_usec, error);
+}
+
+static int print_holders(const struct ctl *ctl, json_t *attachments, struct error *error) {
+    static const struct column columns[] = {
+        {"PID", true}, {"UID", true}, {"ACCESS"}, {"VER", true}, {"CLIENT", true}, {"STATE"},
+    };
+    _cleanup_(cleanup_table_free) struct table *table = table_new(columns, ARRAY_SIZE(columns));
+    json_t *attachment;
+    size_t i;
+
+    if (!table)
+        return error_set(error, -ENOMEM, "no memory for a table");
+    json_array_foreach(attachments, i, attachment) {
+        json_int_t pid, uid, version, client;
+        const char *access;
+        int connected;
+        int r = ctl_unpack(attachment, error, "{s:I, s:I, s:s, s:I, s:I, s:b}", "pid", &pid, "uid",
+                           &uid, "access", &access, "version", &version, "client_id", &client,
+                           "connected", &connected);
+
+        if (r < 0)
+            return r;
+        table_add(table, "%" JSON_INTEGER_FORMAT, pid);
+        table_add(table, "%" JSON_INTEGER_FORMAT, uid);
+        table_add(table, "%s", access);
+        table_add(table, "%" JSON_INTEGER_FORMAT, version);
+        table_add(table, "%" PRIx64, (uint64_t)client);
+        table_add(table, "%s", connected ? "connected" : "away");
+    }
+    if (json_array_size(attachments) == 0)
+        return 0;
+    putchar('\n');
+    return ctl_print_table(ctl, table, error);
+}
+
+int command_show(struct ctl *ctl, const struct invocation *invocation, struct error *error) {
+    _cleanup_(cleanup_json_decref) json_t *reply = NULL;
+    json_t *region = NULL, *attachments = NULL;
+    struct view view;
+    int r = ctl_call(ctl, "GetRegion", json_pack("{s:s}", "name", invocation->arguments[0]), &reply,
+                     error);
+
+    if (r == 0 && ctl->json)
+        return ctl_print_json(reply, error);
+    if (r == 0)
+        r = ctl_unpack(reply, error, "{s:o, s:o}", "region", &region, "attachments", &attachments);
+    if (r == 0)
+        r = view_read(region, &view, error);
+    if (r == 0)
+        r = print_region(ctl, &view, error);
+    return r < 0 ? r : print_holders(ctl, attachments, error);
+}

@@ -1,0 +1,153 @@
+/*
+ * The table of commands
+ */
+#include "client/ctl/commands.h"
+
+const struct command commands[] = {
+    {
+        .name = "list",
+        .arguments = "[PREFIX]",
+        .summary = "List the regions you have any right to",
+        .help =
+            "With PREFIX, those whose name starts so. '+' after a mode: there are access rules.",
+        .max_arguments = 1,
+        .run = command_list,
+    },
+    {
+        .name = "show",
+        .arguments = "NAME",
+        .summary = "Show a region and who holds it",
+        .min_arguments = 1,
+        .max_arguments = 1,
+        .run = command_show,
+    },
+    {
+        .name = "create",
+        .arguments = "NAME SIZE",
+        .summary = "Create a region of zeroes",
+        .help = "SIZE is in bytes, or with K, M, G, T (or KiB, MiB...) in powers of 1024.",
+        .min_arguments = 2,
+        .max_arguments = 2,
+        .options =
+            {
+                [CREATE_BACKING] = {"backing", "KIND",
+                                    "shm, memfd or file (default: as configured)"},
+                [CREATE_MAX_SIZE] = {"max-size", "SIZE", "size it may grow to (default: SIZE)"},
+                [CREATE_MODE] = {"mode", "MODE", "octal rights (default: 0600)"},
+                [CREATE_ACL] = {"acl", "RULE,...", "access rules, such as user:alice:rw"},
+                [CREATE_ATTRIBUTES] = {"attributes", "JSON", "an object of up to 4 KiB"},
+                [CREATE_LIFETIME] = {"lifetime", "RULE",
+                                     "persistent, attached or lease (default: persistent)"},
+                [CREATE_SECONDS] = {"seconds", "TIME",
+                                    "duration of a lease, linger of attached (90, 5m, 3h, 2d)"},
+            },
+        .run = command_create,
+    },
+    {
+        .name = "destroy",
+        .arguments = "NAME...",
+        .summary = "End regions",
+        .help = "The names are free at once; whoever has the memory mapped keeps it.",
+        .min_arguments = 1,
+        .max_arguments = ARGUMENTS_UNLIMITED,
+        .run = command_destroy,
+    },
+    {
+        .name = "put",
+        .arguments = "NAME < FILE",
+        .summary = "Make standard input the content of a region",
+        .help = "The region is created if it is not there; otherwise it gets a new version in one\n"
+                "step.",
+        .min_arguments = 1,
+        .max_arguments = 1,
+        .options = {[PUT_MODE] = {"mode", "MODE", "octal rights of a new region (default: 0600)"}},
+        .run = command_put,
+    },
+    {
+        .name = "get",
+        .arguments = "NAME > FILE",
+        .summary = "Write the content of a region to standard output",
+        .min_arguments = 1,
+        .max_arguments = 1,
+        .run = command_get,
+    },
+    {
+        .name = "chmod",
+        .arguments = "MODE NAME...",
+        .summary = "Change the mode of regions",
+        .help = "MODE is octal, with read and write for owner, group and others, such as 0640.",
+        .min_arguments = 2,
+        .max_arguments = ARGUMENTS_UNLIMITED,
+        .run = command_chmod,
+    },
+    {
+        .name = "acl",
+        .arguments = "NAME [RULE...]",
+        .summary = "Show or change access rules",
+        .help = "  acl NAME                     show the rules\n"
+                "  acl NAME user:alice:rw,...   make these the rules; '' for none\n"
+                "  acl NAME +group:staff:r      give rights in addition\n"
+                "  acl NAME -user:alice:w       take rights\n"
+                "  acl NAME -user:alice         take all rights\n\n"
+                "Rights are r (map read-only), w (map writable) and m (manage).",
+        .min_arguments = 1,
+        .max_arguments = ARGUMENTS_UNLIMITED,
+        .run = command_acl,
+    },
+    {
+        .name = "attr",
+        .arguments = "NAME [JSON | KEY=VALUE...]",
+        .summary = "Show or change attributes",
+        .help = "  attr NAME                    show them\n"
+                "  attr NAME '{\"dtype\": \"<f4\"}' make these the attributes\n"
+                "  attr NAME KEY=VALUE...       set keys; KEY= removes one\n\n"
+                "A VALUE that is JSON is taken as such (42, true, [3,4]), any other as a string.",
+        .min_arguments = 1,
+        .max_arguments = ARGUMENTS_UNLIMITED,
+        .run = command_attr,
+    },
+    {
+        .name = "renew",
+        .arguments = "NAME [TIME]",
+        .summary = "Let a lease run on, from now",
+        .help = "TIME is in seconds, or with m, h, d; without it, the duration the lease has.",
+        .min_arguments = 1,
+        .max_arguments = 2,
+        .run = command_renew,
+    },
+    {
+        .name = "clients",
+        .arguments = "",
+        .summary = "List the programs that are connected",
+        .help =
+            "Administrators see all, others those of their own user. 'away': not back since the\n"
+            "daemon was restarted.",
+        .run = command_clients,
+    },
+    {
+        .name = "status",
+        .arguments = "",
+        .summary = "Show the daemon and the use of its limits",
+        .run = command_status,
+    },
+    {
+        .name = "ping",
+        .arguments = "",
+        .summary = "Ask the daemon for an answer",
+        .run = command_ping,
+    },
+    {
+        .name = "reload",
+        .arguments = "",
+        .summary = "Make the daemon read its configuration again",
+        .help = "A mistake in it is reported, and the old configuration stays in force.",
+        .run = command_reload,
+    },
+    {
+        .name = "monitor",
+        .arguments = "",
+        .summary = "Print what happens to regions, until interrupted",
+        .run = command_monitor,
+    },
+    {0},
+};

@@ -1,0 +1,30 @@
+/*
+ * The commands: each reads its arguments, calls the daemon and prints what it says
+ */
+#pragma once
+
+#include "client/ctl/ctl.h"
+
+typedef int command_run(struct ctl *ctl, const struct invocation *invocation, struct error *error);
+
+/* Options of a command stand in its table in this order. */
+enum create_option {
+    CREATE_BACKING,
+    CREATE_MAX_SIZE,
+    CREATE_MODE,
+    CREATE_ACL,
+    CREATE_ATTRIBUTES,
+    CREATE_LIFETIME,
+    CREATE_SECONDS,
+};
+
+enum put_option {
+    PUT_MODE,
+};
+
+command_run command_list, command_show;                     /* command-show.c */
+command_run command_create, command_destroy, command_renew; /* command-create.c */
+command_run command_put, command_get;                       /* command-value.c */
+command_run command_chmod, command_acl, command_attr;       /* command-change.c */
+command_run command_clients, command_status, command_ping, command_reload,
+    command_monitor; /* command-daemon.c */
