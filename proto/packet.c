@@ -6,6 +6,7 @@
 #include "proto/cleanup.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -71,8 +72,11 @@ int packet_receive(int socket, void *buffer, size_t capacity, struct packet_fds 
 
     take_descriptors(&message, ret);
     if (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
+        /* There was room for PACKET_FDS_MAX: if fewer came, the process may not open more. */
+        bool starved = !(message.msg_flags & MSG_TRUNC) && ret->count < PACKET_FDS_MAX;
+
         packet_fds_close(ret);
-        return -EBADMSG;
+        return starved ? -EMFILE : -EBADMSG;
     }
     /* An empty packet looks like the end of the stream, and is taken for it. */
     if (size == 0)

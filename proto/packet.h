@@ -30,7 +30,8 @@ int packet_send(int socket, const void *data, size_t size, const int *fds, size_
 /*
  * Receives one packet. Returns its size, 0 at the end of the stream (then without descriptors), or
  * a negative errno: -EAGAIN on an empty non-blocking socket, -EBADMSG for a packet that is larger
- * than @capacity or carries more descriptors than PACKET_FDS_MAX or than the process may open (they
- * are closed).
+ * than @capacity or carries more descriptors than PACKET_FDS_MAX, -EMFILE for more of them than the
+ * process may open (then the bytes are in @buffer all the same). What came of the descriptors is
+ * closed in both cases.
  */
 int packet_receive(int socket, void *buffer, size_t capacity, struct packet_fds *ret);

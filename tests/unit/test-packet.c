@@ -157,7 +157,7 @@ START_TEST(descriptors_over_the_limit_of_the_process_are_refused) {
     send_descriptors(pair.sender, 20, 1);
     limit.rlim_cur = (rlim_t)pair.receiver + 10;
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
-    ck_assert_int_eq(packet_receive(pair.receiver, buffer, sizeof(buffer), &fds), -EBADMSG);
+    ck_assert_int_eq(packet_receive(pair.receiver, buffer, sizeof(buffer), &fds), -EMFILE);
     ck_assert_uint_eq(fds.count, 0);
     limit.rlim_cur = limit.rlim_max;
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
