@@ -22,19 +22,29 @@
  *     -ENOENT, -ECONNREFUSED, -EACCES
  *                 the daemon's socket cannot be reached (connect(2)); -ENOENT also when the region
  *                 named does not exist
- *     -ETIMEDOUT  the daemon went away and did not come back within five seconds
+ *     -ETIMEDOUT  the daemon went away, or stopped answering as the library connected, and did not
+ *                 come back within five seconds
  *     -EPROTO     the other end of the socket does not speak this protocol
  *
  * Threads. A connection and its regions may be used by any number of threads at once, except that
  * shmreg_disconnect() must be the last call on a connection and shmreg_close() the last on that
- * handle. A call waits for calls of other threads on the same connection. No function here may be
- * called from a signal handler, and none installs one.
+ * handle. A call that asks the daemon waits for such calls of other threads on the same connection;
+ * shmreg_close() and an open that shares a mapping wait for nobody. No function here may be called
+ * from a signal handler, and none installs one.
  *
- * fork(2). Mappings are inherited as usual. The child may go on using connection and regions: its
- * first call opens a connection of its own, and what it holds counts as its own from then on.
+ * fork(2). Mappings are inherited as usual. The child may go on using connection and regions, and
+ * its shmreg_close() and shmreg_disconnect() leave the parent's alone. Its first call that asks the
+ * daemon opens a connection of its own; from then on what it holds counts as its own, too (as far
+ * as it may still be opened: not a version that was replaced meanwhile). In a child made without
+ * fork(2), by vfork(2), _Fork(3) or clone(2), nothing here may be called.
  *
- * A daemon that goes away. The next call connects again (for up to five seconds) and restores what
- * was held; data already mapped is never affected.
+ * A daemon that goes away. The call that notices, or the next one, connects again (for up to five
+ * seconds), restores what was held, and asks once more; a request that had taken effect is not
+ * carried out twice, except that a shmreg_put() may make the same content a new version once more.
+ * Data already mapped is never affected, not even that of a region which is gone when the daemon
+ * is back. Programs that call nothing notice nothing.
+ *
+ * Descriptors. One for each connection and one for each region that is mapped, all close-on-exec.
  */
 #ifndef SHMREG_H
 #define SHMREG_H
@@ -46,6 +56,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* One connection to a daemon; one region that is mapped through it. */
 typedef struct shmreg_conn shmreg_conn;
@@ -72,8 +83,8 @@ enum shmreg_lifetime {
 #define SHMREG_WRITE 2u /* read and write */
 
 /* Flags of shmreg_create(). */
-#define SHMREG_EXISTING_OK 1u /* open the region for writing if it already exists */
-#define SHMREG_DETACHED 2u    /* create only: nothing is mapped and *ret becomes NULL */
+#define SHMREG_EXISTING_OK 1u /* if the region exists already, take it as it is */
+#define SHMREG_DETACHED 2u    /* create only: nothing is mapped, *ret becomes NULL (ret may be) */
 
 /* shmreg_options.mode: rw for the owner, nothing for others. */
 #define SHMREG_MODE_DEFAULT UINT32_MAX
@@ -85,7 +96,8 @@ enum shmreg_lifetime {
 #define SHMREG_OPEN_MAX 64u
 
 /* What shmreg_create() may be told. Fill it through SHMREG_OPTIONS(.mode = 0640, ...), which
- * leaves the rest at its default and keeps programs working when the struct grows. */
+ * leaves the rest at its default and keeps programs working when the struct grows. In C++, and in
+ * other languages, zero it, then set struct_size to its size and mode to SHMREG_MODE_DEFAULT. */
 struct shmreg_options {
     size_t struct_size;     /* set by SHMREG_OPTIONS() */
     uint32_t flags;         /* SHMREG_EXISTING_OK, SHMREG_DETACHED */
@@ -132,7 +144,7 @@ struct shmreg_description {
  *
  * @path: of its client socket; NULL for $SHMREG_SOCKET or, without that, the default: for root
  *        /run/shmregd/client.sock, for others $XDG_RUNTIME_DIR/shmregd/client.sock if it is there,
- * else the former.
+ *        else the former.
  * @ret:  receives the connection, which shmreg_disconnect() frees.
  *
  * -ENOENT, -ECONNREFUSED  no daemon listens there
@@ -142,7 +154,8 @@ struct shmreg_description {
  */
 int shmreg_connect(const char *path, shmreg_conn **ret);
 
-/* Ends the connection, unmaps and frees every region still open on it. NULL is allowed. */
+/* Ends the connection, unmaps and frees every region still open on it. NULL is allowed. Never waits
+ * for the daemon. */
 void shmreg_disconnect(shmreg_conn *conn);
 
 /*
@@ -162,6 +175,9 @@ void shmreg_disconnect(shmreg_conn *conn);
  * -EDQUOT     a limit of the caller is reached; the message names it
  * -ENOSPC     a limit of the whole daemon is reached, or its disk is full
  * -ENFILE     the system is out of descriptors
+ *
+ * Where the region can be created but not mapped (-ENOMEM, -EMFILE), it is destroyed again. With
+ * SHMREG_EXISTING_OK the size is shmreg_size(), which may be another than @size.
  */
 int shmreg_create(shmreg_conn *conn, const char *name, uint64_t size,
                   const struct shmreg_options *options, shmreg_region **ret);
@@ -170,29 +186,36 @@ int shmreg_create(shmreg_conn *conn, const char *name, uint64_t size,
  * Opens a region and maps it: SHMREG_READ read-only, SHMREG_WRITE readable and writable.
  *
  * A second open of the same region with the same access on this connection shares the mapping and
- * asks nobody; each open needs its own shmreg_close().
+ * asks nobody, as long as the region was neither replaced nor destroyed; each open needs its own
+ * shmreg_close(). The handles of opens that share are equal. What was replaced is mapped anew by
+ * the next open, and the handles to the old version keep the old one.
  *
  * -ENOENT     there is no such region
  * -EACCES     the caller lacks the right to it; the message names the right
  * -EINVAL     the name or @access is not valid
  * -EDQUOT, -ENOSPC  the limit on attachments is reached
+ * -EIO        a writer cut the region's memory short, so that it is not there to be mapped
+ *             (shm and file only; a memfd is sealed against it)
  */
 int shmreg_open(shmreg_conn *conn, const char *name, uint32_t access, shmreg_region **ret);
 
 /*
  * Opens up to SHMREG_OPEN_MAX regions in one round trip: all of them, or none. @ret has room for
- * @count handles. Errors as shmreg_open(); the message names the region that failed.
+ * @count handles, which are stored only if all could be opened. Errors as shmreg_open(); the
+ * message names the region that failed.
  */
 int shmreg_open_many(shmreg_conn *conn, const char *const names[], size_t count, uint32_t access,
                      shmreg_region *ret[]);
 
 /* Gives the handle back; with the last handle the memory is unmapped and the daemon told. NULL is
- * allowed. Costs no waiting: no reply is asked for. */
+ * allowed. Costs no waiting: no reply is asked for, and a daemon that is away or slow is told with
+ * a later call. */
 void shmreg_close(shmreg_region *region);
 
 /*
  * Ends a region: its name is free at once, its memory goes with the last mapping, and whoever has
  * it mapped keeps it whole until then. Needs the right to manage.
+ * 0 also when the daemon went away while it was asked and knows no such region when it is back.
  *
  * -ENOENT, -EACCES as shmreg_open()
  */
@@ -253,15 +276,15 @@ int shmreg_set_attributes(shmreg_conn *conn, const char *name, const char *json)
  */
 int shmreg_set_access(shmreg_conn *conn, const char *name, uint32_t mode, const char *acl);
 
-/* The memory, page-aligned, valid until the last shmreg_close() of the region. Writing to a region
- * opened with SHMREG_READ raises SIGSEGV. */
+/* The memory, page-aligned, valid until the last shmreg_close() of the region; its address never
+ * changes. Writing to a region opened with SHMREG_READ raises SIGSEGV. */
 void *shmreg_data(const shmreg_region *region);
 
 /* Its size in bytes. */
 uint64_t shmreg_size(const shmreg_region *region);
 
-/* The descriptor behind the mapping, for fstat(2), sendfile(2) and the like. It belongs to the
- * region: do not close it. */
+/* The descriptor behind the mapping, O_RDONLY or O_RDWR, for fstat(2), sendfile(2) and the like. It
+ * belongs to the region: do not close it, and do not resize what it leads to. */
 int shmreg_fd(const shmreg_region *region);
 
 /* The version that is mapped. */
@@ -271,6 +294,7 @@ uint32_t shmreg_version(const shmreg_region *region);
  * Valid until that thread's next call into the library. */
 const char *shmreg_error_message(void);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif
