@@ -1,0 +1,230 @@
+/*
+ * Connections: their making and end, and the way of one request: see connection.h.
+ */
+#include "client/connection.h"
+
+#include "client/failure.h"
+#include "proto/region-name.h"
+#include "proto/socket-path.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <time.h>
+
+struct shmreg_conn *talk_lock(struct shmreg_conn *conn) {
+    pthread_mutex_lock(&conn->talk);
+    return conn;
+}
+
+void talk_unlock(struct shmreg_conn *conn) {
+    pthread_mutex_unlock(&conn->talk);
+}
+
+int64_t monotonic_msec(void) {
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int64_t link_deadline(void) {
+    return monotonic_msec() + LINK_PATIENCE_MSEC;
+}
+
+int check_name(const char *name) {
+    const char *fault = region_name_fault(name);
+
+    return fault ? fail(-EINVAL, "'%.*s': %s", REGION_NAME_MAX, name, fault) : 0;
+}
+
+static int connection_new(const char *path, struct shmreg_conn **ret) {
+    struct shmreg_conn *conn = calloc(1, sizeof(*conn));
+    int r;
+
+    if (!conn)
+        return fail(-ENOMEM, "no memory for a connection");
+    pthread_mutex_init(&conn->talk, NULL);
+    pthread_mutex_init(&conn->state, NULL);
+    conn->socket = -1;
+    TAILQ_INIT(&conn->regions);
+    TAILQ_INIT(&conn->detaches);
+    r = socket_address(path, CLIENT_SOCKET_NAME, &conn->address);
+    if (r < 0)
+        fail(r, "the path of the daemon's socket is too long");
+    if (r == 0 && region_table_init(&conn->table) < 0)
+        r = fail(-ENOMEM, "no memory for a connection");
+    if (r == 0)
+        r = fork_watch(conn);
+    if (r < 0) {
+        region_table_deinit(&conn->table);
+        free(conn);
+        return r;
+    }
+    *ret = conn;
+    return 0;
+}
+
+int shmreg_connect(const char *path, shmreg_conn **ret) {
+    struct shmreg_conn *conn = NULL;
+    int r = connection_new(path, &conn);
+
+    if (r < 0)
+        return r;
+    r = link_make(conn, link_deadline());
+    if (r < 0) {
+        shmreg_disconnect(conn);
+        /* It was there and went before it answered, or never answers. */
+        return r == -ECONNRESET ? -ECONNREFUSED : r == -EAGAIN ? -ETIMEDOUT : r;
+    }
+    *ret = conn;
+    return 0;
+}
+
+void shmreg_disconnect(shmreg_conn *conn) {
+    struct shmreg_region *region;
+
+    if (!conn)
+        return;
+    fork_unwatch(conn);
+    /* Unmapped first: the end of the connection tells the daemon that nothing is held. */
+    while ((region = TAILQ_FIRST(&conn->regions))) {
+        TAILQ_REMOVE(&conn->regions, region, link);
+        munmap(region->data, region->length);
+        close_fd(&region->fd);
+        free(region);
+    }
+    close_fd(&conn->socket);
+    connection_forget_detaches(conn, SIZE_MAX);
+    region_table_deinit(&conn->table);
+    if (conn->page)
+        munmap((void *)conn->page, conn->n_slots * sizeof(*conn->page));
+    pthread_mutex_destroy(&conn->talk);
+    pthread_mutex_destroy(&conn->state);
+    free(conn);
+}
+
+void connection_flush_detaches(struct shmreg_conn *conn) {
+    _Alignas(
+        uint64_t) char message[sizeof(struct wire_header) + sizeof(struct wire_detach_request)];
+
+    while (conn->linked && conn->next_detach) {
+        struct wire_header header = {.op = WIRE_DETACH, .flags = WIRE_NO_REPLY};
+        struct wire_detach_request body = {.attachment_id = conn->next_detach->attachment_id};
+        int size = wire_encode(&header, &body, NULL, message);
+
+        if (send(conn->socket, message, (size_t)size, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+            return;
+        conn->n_detaches_sent++;
+        conn->next_detach = TAILQ_NEXT(conn->next_detach, link);
+    }
+}
+
+void connection_forget_detaches(struct shmreg_conn *conn, size_t count) {
+    struct shmreg_region *region;
+
+    while (count-- > 0 && (region = TAILQ_FIRST(&conn->detaches))) {
+        TAILQ_REMOVE(&conn->detaches, region, link);
+        if (region == conn->next_detach)
+            conn->next_detach = TAILQ_FIRST(&conn->detaches);
+        else
+            conn->n_detaches_sent--;
+        free(region);
+    }
+}
+
+static int receive_reply(struct shmreg_conn *conn, const struct wire_header *asked,
+                         struct call *call) {
+    struct wire_header *header = (struct wire_header *)conn->reply;
+    struct error error = {0};
+    int r = packet_receive(conn->socket, conn->reply, sizeof(conn->reply), &call->fds);
+
+    if (r == 0 || r == -ECONNRESET || r == -EPIPE)
+        return -ECONNRESET;
+    if (r == -EAGAIN)
+        return r;
+    call->starved = r == -EMFILE;
+    if (r == -EMFILE)
+        r = (int)sizeof(*header) + (int)(header->length % WIRE_MESSAGE_MAX);
+    if (r < 0)
+        return fail(-EPROTO, "the daemon's answer cannot be received: %s", strerror(-r));
+
+    r = wire_decode(WIRE_REPLY_SIDE, conn->reply, (size_t)r, call->fds.count, &call->reply, &error);
+    if (r < 0)
+        return fail(-EPROTO, "the daemon's answer makes no sense: %s", error.text);
+    if (header->flags != WIRE_REPLY || header->op != asked->op || header->serial != asked->serial)
+        return fail(-EPROTO, "the daemon answered another request than the one it was asked");
+    return 0;
+}
+
+int connection_exchange(struct shmreg_conn *conn, const void *data, size_t size,
+                        struct call *call) {
+    struct wire_header asked;
+    int r;
+
+    memcpy(&asked, data, sizeof(asked));
+    r = packet_send(conn->socket, data, size, NULL, 0);
+    if (r == -EPIPE || r == -ECONNRESET || r == -ENOTCONN)
+        return -ECONNRESET;
+    if (r == -EAGAIN)
+        return r;
+    if (r < 0)
+        return fail(r, "cannot send to the daemon: %s", strerror(-r));
+    r = receive_reply(conn, &asked, call);
+    if (r < 0)
+        packet_fds_close(&call->fds);
+    return r;
+}
+
+int call_status(const struct call *call) {
+    int status = call->reply.header.status;
+
+    return status < 0 ? fail(status, "%s", call->reply.string[0].data) : 0;
+}
+
+/* A reply to this request says that what was sent before it has been dealt with. */
+static int exchange_request(struct shmreg_conn *conn, size_t size, struct call *call) {
+    size_t n_detaches;
+    int r;
+
+    pthread_mutex_lock(&conn->state);
+    connection_flush_detaches(conn);
+    n_detaches = conn->n_detaches_sent;
+    pthread_mutex_unlock(&conn->state);
+
+    r = connection_exchange(conn, conn->request, size, call);
+    if (r == 0 && n_detaches > 0) {
+        pthread_mutex_lock(&conn->state);
+        connection_forget_detaches(conn, n_detaches);
+        pthread_mutex_unlock(&conn->state);
+    }
+    return r;
+}
+
+int connection_call(struct shmreg_conn *conn, struct call *call) {
+    struct wire_header header = {.op = (uint16_t)call->op, .serial = ++conn->serial};
+    int size = wire_encode(&header, call->body, call->strings, conn->request);
+    int64_t deadline = 0;
+    int r;
+
+    if (size < 0)
+        return fail(size, "the request is too long for one message");
+    for (;;) {
+        if (!conn->linked) {
+            if (deadline == 0)
+                deadline = link_deadline();
+            r = link_make_again(conn, deadline);
+            if (r < 0)
+                return r;
+        }
+        r = exchange_request(conn, (size_t)size, call);
+        if (r == 0)
+            return call_status(call);
+        link_drop(conn);
+        if (r != -ECONNRESET)
+            return r;
+        call->repeated = true;
+    }
+}

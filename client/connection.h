@@ -1,0 +1,115 @@
+/*
+ * Connection: one client of the daemon
+ *
+ * Two locks. `talk` is held from a request to the end of its reply, so other threads' requests wait
+ * for it; what it guards is of no use to a forked child. `state` guards what a child inherits and
+ * what shmreg_close() touches; nobody waits for anything while holding it, so neither fork(2) nor
+ * a shared open nor a close ever waits for the daemon. Who takes both takes `talk` first. The
+ * socket is changed only with both held.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/un.h>
+
+#include "client/region.h"
+#include "client/shmreg.h"
+#include "proto/cleanup.h"
+#include "proto/packet.h"
+#include "proto/status-slot.h"
+#include "proto/wire.h"
+
+struct shmreg_conn {
+    pthread_mutex_t talk;
+    struct sockaddr_un address;
+    uint64_t client_id; /* 0 before the first HELLO */
+    uint32_t serial;    /* of the last request */
+
+    pthread_mutex_t state;
+    int socket;
+    bool linked;    /* HELLO was answered, and the end of the stream was not seen */
+    bool inherited; /* from the process that forked; nothing here is known to the daemon as ours */
+    const struct status_slot *page;
+    uint32_t n_slots;
+    struct region_table table;
+    TAILQ_HEAD(, shmreg_region) regions;  /* every one that has a handle */
+    TAILQ_HEAD(, shmreg_region) detaches; /* closed, but a daemon killed now might not know */
+    struct shmreg_region *next_detach;    /* the first of them that was not sent */
+    size_t n_detaches_sent;
+
+    LIST_ENTRY(shmreg_conn) link; /* of all connections, for fork(2) */
+
+    _Alignas(uint64_t) char request[WIRE_MESSAGE_MAX];
+    _Alignas(uint64_t) char reply[WIRE_MESSAGE_MAX];
+};
+
+/* One request and its reply. */
+struct call {
+    enum wire_op op;
+    const void *body;
+    const struct wire_string *strings;
+
+    bool repeated;             /* asked again, since the daemon went away before it answered */
+    bool starved;              /* this process has no room for the descriptors that came */
+    struct wire_message reply; /* leads into the connection's buffer: valid while it is locked */
+    struct packet_fds fds;
+};
+
+/* talk_lock() returns its argument, for a variable with _cleanup_(cleanup_talk_unlock). */
+struct shmreg_conn *talk_lock(struct shmreg_conn *conn);
+void talk_unlock(struct shmreg_conn *conn);
+DEFINE_CLEANUP(struct shmreg_conn *, talk_unlock);
+
+static inline void call_close_fds(struct call *call) {
+    packet_fds_close(&call->fds);
+}
+
+/*
+ * Sends the request and waits for its reply, connecting again if the daemon went away. With `talk`
+ * held. Returns 0, or a negative errno of the connection or of the daemon, with its sentence kept.
+ */
+int connection_call(struct shmreg_conn *conn, struct call *call);
+
+/* One exchange on the socket as it is: the reply may be an error of the daemon. -ECONNRESET when
+ * the daemon is gone, -EAGAIN when it takes longer than a time limit of the socket, -EPROTO. */
+int connection_exchange(struct shmreg_conn *conn, const void *data, size_t size, struct call *call);
+/* The sentence of an error reply is kept, its status returned; 0 for any other reply. */
+int call_status(const struct call *call);
+
+/* With `state` held: sends what can be sent without waiting. */
+void connection_flush_detaches(struct shmreg_conn *conn);
+/* With `state` held: frees the first @count. */
+void connection_forget_detaches(struct shmreg_conn *conn, size_t count);
+
+/* The link: connects, says HELLO, and restores what is held; no wait lasts beyond @deadline_msec of
+ * monotonic_msec(). -ENOENT, -ECONNREFUSED, -EACCES, -ECONNRESET, -EAGAIN while no daemon serves
+ * the socket, or what HELLO was answered. */
+int link_make(struct shmreg_conn *conn, int64_t deadline_msec);
+/* The same, tried again until the deadline; then -ETIMEDOUT. */
+int link_make_again(struct shmreg_conn *conn, int64_t deadline_msec);
+void link_drop(struct shmreg_conn *conn);
+
+#define LINK_PATIENCE_MSEC 5000
+
+int64_t monotonic_msec(void);
+
+/* One exchange of a small request in the course of a larger one: the latter's request stays as it
+ * is, its reply does not. */
+int link_exchange(struct shmreg_conn *conn, struct call *call);
+
+/* Which connections a forked child has to take care of. */
+int fork_watch(struct shmreg_conn *conn);
+void fork_unwatch(struct shmreg_conn *conn);
+
+/* Turns the reply of OPEN or CREATE into handles, all of them or none; what it fails with are still
+ * regions for region_free(). With `talk` held. */
+int regions_from_reply(struct call *call, struct shmreg_region *regions[], size_t count);
+
+/* -EINVAL with its sentence for what is no name of a region. */
+int check_name(const char *name);
+/* The same for what is too long to be sent. */
+int check_acl(const char *acl);
+int check_attributes(const char *attributes);

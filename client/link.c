@@ -1,0 +1,252 @@
+/*
+ * Link: the socket to the daemon, how it is made, and made again
+ *
+ * A connection outlives its link. When the daemon comes back, HELLO with the same client id gets
+ * the old attachments if the daemon still knows them; otherwise every region that is held is opened
+ * once more. What cannot be had again (destroyed, or replaced meanwhile) stays mapped, and is just
+ * not known to the daemon any more.
+ */
+#include "client/connection.h"
+
+#include "client/failure.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define FIRST_WAIT_MSEC 1
+#define LONGEST_WAIT_MSEC 64
+
+void link_drop(struct shmreg_conn *conn) {
+    pthread_mutex_lock(&conn->state);
+    close_fd(&conn->socket);
+    conn->linked = false;
+    pthread_mutex_unlock(&conn->state);
+}
+
+/* While the link is made, nothing may wait longer than the caller does: connect(2) on a full
+ * backlog, or HELLO to a daemon that was stopped. Zero is without end. */
+static int limit_waiting(const struct shmreg_conn *conn, int64_t msec) {
+    struct timeval limit = {.tv_sec = msec / 1000, .tv_usec = msec % 1000 * 1000};
+
+    if (setsockopt(conn->socket, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0 ||
+        setsockopt(conn->socket, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) < 0)
+        return fail(-errno, "cannot set a time limit on the socket: %s", strerror(errno));
+    return 0;
+}
+
+static int link_connect(struct shmreg_conn *conn, int64_t deadline_msec) {
+    int64_t left_msec = deadline_msec - monotonic_msec();
+    int r;
+
+    /* Under the lock, so that a fork knows every socket there is. */
+    pthread_mutex_lock(&conn->state);
+    conn->socket = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    r = conn->socket < 0 ? -errno : 0;
+    pthread_mutex_unlock(&conn->state);
+    if (r < 0)
+        return fail(r, "cannot make a socket: %s", strerror(-r));
+
+    r = limit_waiting(conn, left_msec > 0 ? left_msec : 1);
+    if (r < 0)
+        return r;
+    do
+        r = connect(conn->socket, (struct sockaddr *)&conn->address, sizeof(conn->address));
+    while (r < 0 && errno == EINTR);
+    if (r < 0)
+        return fail(-errno, "cannot connect to shmregd at %s: %s", conn->address.sun_path,
+                    strerror(errno));
+    return 0;
+}
+
+int link_exchange(struct shmreg_conn *conn, struct call *call) {
+    struct wire_header header = {.op = (uint16_t)call->op, .serial = ++conn->serial};
+    int size = wire_encode(&header, call->body, call->strings, conn->reply);
+
+    return size < 0 ? size : connection_exchange(conn, conn->reply, (size_t)size, call);
+}
+
+static int map_page(struct shmreg_conn *conn, int fd, uint32_t n_slots) {
+    size_t length = (size_t)n_slots * sizeof(struct status_slot), old_length;
+    void *page, *old;
+    struct stat status;
+
+    if (fstat(fd, &status) < 0 || length == 0 || (uint64_t)status.st_size < length)
+        return fail(-EPROTO, "the daemon's status page is not what it says");
+    page = mmap(NULL, length, PROT_READ, MAP_SHARED, fd, 0);
+    if (page == MAP_FAILED)
+        return fail(-errno, "cannot map the daemon's status page: %s", strerror(errno));
+
+    pthread_mutex_lock(&conn->state);
+    old = (void *)conn->page;
+    old_length = conn->n_slots * sizeof(struct status_slot);
+    conn->page = page;
+    conn->n_slots = n_slots;
+    pthread_mutex_unlock(&conn->state);
+    if (old)
+        munmap(old, old_length);
+    return 0;
+}
+
+static int hello(struct shmreg_conn *conn, bool *ret_resumed) {
+    _cleanup_(call_close_fds) struct call call = {.op = WIRE_HELLO};
+    struct wire_hello_request body = {.version = WIRE_VERSION};
+    const struct wire_hello_reply *reply;
+    int r;
+
+    /* A forked child is another client than its parent. */
+    if (conn->inherited || conn->client_id == 0)
+        if (getrandom(&conn->client_id, sizeof(conn->client_id), 0) < 0)
+            return fail(-errno, "no random numbers: %s", strerror(errno));
+    body.client_id = conn->client_id;
+    call.body = &body;
+    r = link_exchange(conn, &call);
+    if (r == 0)
+        r = call_status(&call);
+    if (r < 0)
+        return r;
+    if (call.starved)
+        return fail(-EMFILE, "no free descriptor for the daemon's status page");
+    reply = call.reply.body;
+    if (call.fds.count != 1 || reply->version == 0 || reply->version > WIRE_VERSION)
+        return fail(-EPROTO, "the daemon does not speak version %u of the protocol", WIRE_VERSION);
+    *ret_resumed = reply->flags & WIRE_RESUMED;
+    return map_page(conn, call.fds.fd[0], reply->status_slots);
+}
+
+/* What the old link said about slots may not hold for this one, and neither do its attachments,
+ * unless the daemon has resumed them. */
+static void start_over(struct shmreg_conn *conn, bool resumed) {
+    struct shmreg_region *region;
+
+    pthread_mutex_lock(&conn->state);
+    TAILQ_FOREACH (region, &conn->regions, link) {
+        region->fresh = false;
+        if (!resumed)
+            region->attachment_id = 0;
+    }
+    if (!resumed)
+        connection_forget_detaches(conn, SIZE_MAX);
+    conn->n_detaches_sent = 0;
+    conn->next_detach = TAILQ_FIRST(&conn->detaches);
+    conn->inherited = false;
+    pthread_mutex_unlock(&conn->state);
+}
+
+/* Only the end of the link is an error: a region that is refused now stays mapped as it is. */
+static int restore_region(struct shmreg_conn *conn, struct shmreg_region *region) {
+    _cleanup_(cleanup_region_free) struct shmreg_region *newer =
+        region_new(conn, region->name, region->access);
+    struct wire_open_request body = {.count = 1, .access = region->access};
+    struct wire_string name = {.data = region->name, .length = strlen(region->name) + 1};
+    _cleanup_(call_close_fds) struct call call = {.op = WIRE_OPEN, .body = &body, .strings = &name};
+    struct wire_attachment attachment;
+    int r;
+
+    if (!newer)
+        return -ENOMEM;
+    r = link_exchange(conn, &call);
+    if (r < 0)
+        return r;
+    if (call.reply.header.status < 0)
+        return 0;
+    if (call.reply.string[0].length != sizeof(attachment))
+        return fail(-EPROTO, "the daemon opened more than it was asked for");
+    memcpy(&attachment, call.reply.string[0].data, sizeof(attachment));
+    r = region_attach(newer, &attachment);
+    if (r < 0)
+        return r;
+    pthread_mutex_lock(&conn->state);
+    region_take_over(region, newer);
+    pthread_mutex_unlock(&conn->state);
+    return 0;
+}
+
+/* Each region is kept by a reference while the daemon is asked, so that it stays in the list when
+ * its last handle is closed meanwhile. */
+static int restore(struct shmreg_conn *conn) {
+    struct shmreg_region *region, *next;
+    int r = 0;
+
+    pthread_mutex_lock(&conn->state);
+    region = TAILQ_FIRST(&conn->regions);
+    if (region)
+        region->references++;
+    pthread_mutex_unlock(&conn->state);
+
+    while (region) {
+        if (r == 0)
+            r = restore_region(conn, region);
+        pthread_mutex_lock(&conn->state);
+        next = r == 0 ? TAILQ_NEXT(region, link) : NULL;
+        if (next)
+            next->references++;
+        pthread_mutex_unlock(&conn->state);
+        region_unref(region);
+        region = next;
+    }
+    return r;
+}
+
+static int make(struct shmreg_conn *conn, int64_t deadline_msec) {
+    bool resumed;
+    int r = link_connect(conn, deadline_msec);
+
+    if (r == 0)
+        r = hello(conn, &resumed);
+    if (r < 0)
+        return r;
+    start_over(conn, resumed);
+    if (!resumed)
+        r = restore(conn);
+    if (r == 0)
+        r = limit_waiting(conn, 0);
+    if (r < 0)
+        return r;
+    pthread_mutex_lock(&conn->state);
+    conn->linked = true;
+    pthread_mutex_unlock(&conn->state);
+    return 0;
+}
+
+int link_make(struct shmreg_conn *conn, int64_t deadline_msec) {
+    int r = make(conn, deadline_msec);
+
+    if (r == -ECONNRESET)
+        fail(r, "shmregd at %s ended the connection", conn->address.sun_path);
+    if (r == -EAGAIN)
+        fail(r, "shmregd at %s does not answer", conn->address.sun_path);
+    if (r < 0)
+        link_drop(conn);
+    return r;
+}
+
+static bool may_pass(int error) {
+    return error == -ENOENT || error == -ECONNREFUSED || error == -EACCES || error == -ECONNRESET ||
+           error == -EAGAIN;
+}
+
+/* Asks again and again, with pauses that grow, rather than watching the directory: it goes and
+ * comes back with the daemon, and the socket's file is there before anybody listens. */
+int link_make_again(struct shmreg_conn *conn, int64_t deadline_msec) {
+    int64_t wait_msec = FIRST_WAIT_MSEC;
+
+    for (;;) {
+        struct timespec wait = {.tv_nsec = wait_msec * 1000000};
+        int r = link_make(conn, deadline_msec);
+
+        if (r == 0 || !may_pass(r))
+            return r;
+        if (monotonic_msec() + wait_msec > deadline_msec)
+            return fail(-ETIMEDOUT, "shmregd at %s went away and did not come back: %s",
+                        conn->address.sun_path, strerror(-r));
+        nanosleep(&wait, NULL);
+        wait_msec = wait_msec * 2 > LONGEST_WAIT_MSEC ? LONGEST_WAIT_MSEC : wait_msec * 2;
+    }
+}

@@ -1,0 +1,176 @@
+/*
+ * Opening regions
+ *
+ * Whatever needs memory is there before the daemon is asked, so that afterwards only the mapping
+ * itself can fail; then the attachment is given back.
+ */
+#include "client/connection.h"
+#include "client/failure.h"
+#include "proto/region-name.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+_Static_assert(SHMREG_READ == WIRE_READ && SHMREG_WRITE == WIRE_WRITE, "access");
+_Static_assert(SHMREG_OPEN_MAX == WIRE_OPEN_MAX, "open_many");
+
+static void read_attachment(const struct call *call, size_t i, struct wire_attachment *ret) {
+    memcpy(ret, call->reply.string[0].data + i * sizeof(*ret), sizeof(*ret));
+}
+
+/* Takes note of every attachment before any other check: what came has to be given back. */
+static int attach_all(struct call *call, struct shmreg_region *regions[], size_t count) {
+    const struct wire_open_reply *reply = call->reply.body;
+    struct wire_attachment attachment;
+    int r = 0;
+
+    if (reply->count != count || call->reply.string[0].length != count * sizeof(attachment))
+        return fail(-EPROTO, "the daemon did not attach the %zu regions it was asked for", count);
+    for (size_t i = 0; i < count; i++) {
+        int one;
+
+        read_attachment(call, i, &attachment);
+        one = region_attach(regions[i], &attachment);
+        r = r < 0 ? r : one;
+    }
+    if (r < 0)
+        return r;
+    if (call->starved)
+        return fail(-EMFILE, "region '%s': this process has no free descriptor", regions[0]->name);
+    if (call->fds.count != count)
+        return fail(-EPROTO, "the daemon sent %zu descriptors for %zu regions", call->fds.count,
+                    count);
+    return 0;
+}
+
+static int map_all(struct call *call, struct shmreg_region *regions[], size_t count) {
+    struct wire_attachment attachment;
+    int r = 0;
+
+    for (size_t i = 0; i < count && r == 0; i++) {
+        read_attachment(call, i, &attachment);
+        r = region_map(regions[i], &attachment, steal_fd(&call->fds.fd[i]));
+    }
+    return r;
+}
+
+/* The handle to what was opened: of the region that is held already, if it is the same segment. */
+static struct shmreg_region *install(struct shmreg_region *region) {
+    struct shmreg_conn *conn = region->conn;
+    struct shmreg_region *held;
+
+    pthread_mutex_lock(&conn->state);
+    held = region_table_find(&conn->table, region->name, region->access);
+    if (held && region_take_over(held, region)) {
+        held->references++;
+    } else {
+        if (held)
+            region_table_remove(&conn->table, held);
+        region_table_insert(&conn->table, region);
+        TAILQ_INSERT_TAIL(&conn->regions, region, link);
+        region->references = 1;
+        held = NULL;
+    }
+    pthread_mutex_unlock(&conn->state);
+    if (!held)
+        return region;
+    region_free(region);
+    return held;
+}
+
+int regions_from_reply(struct call *call, struct shmreg_region *regions[], size_t count) {
+    int r = attach_all(call, regions, count);
+
+    if (r == 0)
+        r = map_all(call, regions, count);
+    for (size_t i = 0; i < count && r == 0; i++)
+        regions[i] = install(regions[i]);
+    return r;
+}
+
+/* Asks for the regions given, with `talk` held. */
+static int open_regions(struct shmreg_conn *conn, struct shmreg_region *regions[], size_t count) {
+    char names[SHMREG_OPEN_MAX * (REGION_NAME_MAX + 1)], *end = names;
+    struct wire_open_request body = {.count = (uint32_t)count, .access = regions[0]->access};
+    struct wire_string string = {.data = names};
+    _cleanup_(call_close_fds) struct call call = {
+        .op = WIRE_OPEN, .body = &body, .strings = &string};
+    int r;
+
+    for (size_t i = 0; i < count; i++)
+        end = stpcpy(end, regions[i]->name) + 1;
+    string.length = (size_t)(end - names);
+    r = connection_call(conn, &call);
+    return r < 0 ? r : regions_from_reply(&call, regions, count);
+}
+
+/* The regions of one shmreg_open_many(): those that can be shared, and those to ask for. */
+struct selection {
+    struct shmreg_region *shared[SHMREG_OPEN_MAX];
+    struct shmreg_region *asked[SHMREG_OPEN_MAX];
+    size_t n_asked;
+};
+
+static void selection_undo(struct selection *selection, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        shmreg_close(selection->shared[i]);
+    for (size_t i = 0; i < selection->n_asked; i++)
+        region_free(selection->asked[i]);
+}
+
+static int select_region(struct shmreg_conn *conn, struct selection *selection, size_t i,
+                         const char *name, uint32_t access) {
+    int r;
+
+    selection->shared[i] = region_share(conn, name, access);
+    if (selection->shared[i])
+        return 0;
+    r = check_name(name);
+    if (r < 0)
+        return r;
+    selection->asked[selection->n_asked] = region_new(conn, name, access);
+    if (!selection->asked[selection->n_asked])
+        return -ENOMEM;
+    selection->n_asked++;
+    return 0;
+}
+
+static int check_access(uint32_t access) {
+    if (access == SHMREG_READ || access == SHMREG_WRITE)
+        return 0;
+    return fail(-EINVAL, "access %u is neither SHMREG_READ nor SHMREG_WRITE", access);
+}
+
+int shmreg_open_many(shmreg_conn *conn, const char *const names[], size_t count, uint32_t access,
+                     shmreg_region *ret[]) {
+    _cleanup_(cleanup_talk_unlock) struct shmreg_conn *talking = NULL;
+    struct selection selection = {0};
+    int r = check_access(access);
+
+    if (r < 0)
+        return r;
+    if (count > SHMREG_OPEN_MAX)
+        return fail(-EINVAL, "%zu regions at once: the most is %u", count, SHMREG_OPEN_MAX);
+    talking = talk_lock(conn);
+    for (size_t i = 0; i < count && r == 0; i++)
+        r = select_region(conn, &selection, i, names[i], access);
+    if (r == 0 && selection.n_asked > 0)
+        r = open_regions(conn, selection.asked, selection.n_asked);
+    if (r < 0) {
+        selection_undo(&selection, count);
+        return r;
+    }
+    for (size_t i = 0, asked = 0; i < count; i++)
+        ret[i] = selection.shared[i] ? selection.shared[i] : selection.asked[asked++];
+    return 0;
+}
+
+int shmreg_open(shmreg_conn *conn, const char *name, uint32_t access, shmreg_region **ret) {
+    struct shmreg_region *region = region_share(conn, name, access);
+
+    if (!region)
+        return shmreg_open_many(conn, &name, 1, access, ret);
+    *ret = region;
+    return 0;
+}
