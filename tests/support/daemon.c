@@ -42,6 +42,7 @@ static void set_path(char ret[static DAEMON_PATH_MAX], const char *directory, co
 }
 
 void daemon_prepare(struct test_daemon *ret, const char *config) {
+    sandbox_mount("/dev/shm", 0);
     *ret = (struct test_daemon){.root = SANDBOX_DIRECTORY "/test-XXXXXX"};
     ck_assert_ptr_nonnull(mkdtemp(ret->root));
     ck_assert_int_eq(chmod(ret->root, 0755), 0);
@@ -79,13 +80,18 @@ static void execute(const struct test_daemon *daemon) {
     ck_abort_msg("cannot execute shmregd: %s", strerror(errno));
 }
 
+/* Whether connections are accepted; then it returns when the daemon has let go of this one. */
 static bool accepts(const char *path, int type) {
     _cleanup_close_ int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
     struct sockaddr_un address;
 
     ck_assert_int_ge(fd, 0);
     ck_assert_int_eq(socket_address(path, NULL, &address), 0);
-    return connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
+    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+        return false;
+    ck_assert_int_eq(shutdown(fd, SHUT_WR), 0);
+    wait_readable(fd);
+    return true;
 }
 
 static bool is_ready(const struct test_daemon *daemon) {

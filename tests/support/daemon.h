@@ -26,7 +26,8 @@ struct test_daemon {
     char admin_socket[DAEMON_PATH_MAX];
 };
 
-/* Makes the directories and the configuration (JSON text), but starts nothing yet. */
+/* Makes the directories, an empty /dev/shm and the configuration (JSON text), but starts nothing
+ * yet. One test has one daemon at a time. */
 void daemon_prepare(struct test_daemon *ret, const char *config);
 /* Starts it in its directories, the first time or again, and waits until it is ready. */
 void daemon_launch(struct test_daemon *daemon);

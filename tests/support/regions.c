@@ -86,6 +86,12 @@ void wait_holders(shmreg_conn *conn, const char *name, unsigned readers, unsigne
     wait_until(is_held, &wanted);
 }
 
+unsigned settled_descriptors(const struct test_daemon *daemon, shmreg_conn *conn) {
+    /* An answer without descriptors: those of the answers before it are closed by now. */
+    exists(conn, "nothing");
+    return daemon_descriptors(daemon);
+}
+
 void fill(void *memory, size_t size, unsigned seed) {
     unsigned char *bytes = memory;
 

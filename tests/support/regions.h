@@ -43,6 +43,9 @@ bool exists(shmreg_conn *conn, const char *name);
 void wait_gone(shmreg_conn *conn, const char *name);
 void wait_holders(shmreg_conn *conn, const char *name, unsigned readers, unsigned writers);
 
+/* Descriptors the daemon has open once it is through with all that this connection asked for. */
+unsigned settled_descriptors(const struct test_daemon *daemon, shmreg_conn *conn);
+
 /* Fills memory with bytes that depend on a seed, and says whether they are all there. */
 void fill(void *memory, size_t size, unsigned seed);
 bool is_filled(const void *memory, size_t size, unsigned seed);

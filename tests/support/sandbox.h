@@ -16,5 +16,5 @@
  * namespace and for other users' processes. */
 int sandbox_run(const char *name, TCase *const cases[], size_t n_cases);
 
-/* A small tmpfs of so many bytes on @path, in a mount namespace of the calling process alone. */
+/* An empty tmpfs of @size bytes (0: as large as it gets) on @path, for the calling process alone. */
 void sandbox_mount(const char *path, uint64_t size);
