@@ -96,7 +96,7 @@ const struct command commands[] = {
     },
     {
         .name = "attr",
-        .arguments = "NAME [JSON | KEY=VALUE...]",
+        .arguments = "NAME [ATTRIBUTE...]",
         .summary = "Show or change attributes",
         .help = "  attr NAME                    show them\n"
                 "  attr NAME '{\"dtype\": \"<f4\"}' make these the attributes\n"

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#define SIZE_TEXT_MAX 40
+#define SIZE_TEXT_MAX 48
 #define SPAN_TEXT_MAX 32
 #define TIME_TEXT_MAX 32
 
