@@ -61,6 +61,14 @@ static int open_tables(struct registry *registry, unsigned flags) {
     return rc;
 }
 
+/* LMDB leaves one of its descriptors open to programs that are executed. */
+static void close_on_exec(const struct registry *registry) {
+    int fd;
+
+    if (mdb_env_get_fd(registry->env, &fd) == 0)
+        fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
 /* Maps the file at @path; returns what LMDB returned. */
 static int open_environment(struct registry *registry, const char *path, unsigned flags) {
     int rc = mdb_env_create(&registry->env);
@@ -74,8 +82,10 @@ static int open_environment(struct registry *registry, const char *path, unsigne
         rc = mdb_env_set_mapsize(registry->env, registry->size);
     if (rc == 0)
         rc = mdb_env_open(registry->env, path, flags & ~(unsigned)MDB_CREATE, 0600);
-    if (rc == 0)
+    if (rc == 0) {
+        close_on_exec(registry);
         rc = open_tables(registry, flags);
+    }
     if (rc != 0)
         registry_unmap(registry);
     return rc;
@@ -180,13 +190,28 @@ static int create_file(struct registry *registry, struct error *error) {
     return 0;
 }
 
+/* The map is as large as the file, whatever the file itself says. */
+static int measure(struct registry *registry) {
+    size_t page_size = (size_t)sysconf(_SC_PAGESIZE);
+    struct stat status;
+
+    if (fstatat(registry->home, REGISTRY_FILE, &status, AT_SYMLINK_NOFOLLOW) < 0)
+        return -errno;
+    registry->size = ((size_t)status.st_size + page_size - 1) / page_size * page_size;
+    if (registry->size < SIZE_MIN)
+        registry->size = SIZE_MIN;
+    return 0;
+}
+
 /* Reads the format in a file that was checked, without writing to it. */
 static int check_format(struct registry *registry, struct error *error) {
     _cleanup_free_ char *text = NULL;
     char *end = NULL;
     long version;
-    int r = registry_errno(open_environment(registry, registry->path, COMMON_FLAGS | MDB_RDONLY));
+    int r = measure(registry);
 
+    if (r == 0)
+        r = registry_errno(open_environment(registry, registry->path, COMMON_FLAGS | MDB_RDONLY));
     if (r == 0)
         r = registry_get(registry, REGISTRY_META, FORMAT_KEY, &text);
     registry_unmap(registry);
@@ -224,18 +249,15 @@ static int find_file(struct registry *registry, struct error *error) {
 }
 
 static int open_file(struct registry *registry, struct error *error) {
-    size_t page_size = (size_t)sysconf(_SC_PAGESIZE);
-    struct stat status;
     int r;
 
     registry->file = openat(registry->home, REGISTRY_FILE, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    if (registry->file < 0 || fstat(registry->file, &status) < 0)
+    if (registry->file < 0)
         return error_set(error, -errno, "cannot open registry %s: %s", registry->path,
                          strerror(errno));
-    registry->size = ((size_t)status.st_size + page_size - 1) / page_size * page_size;
-    if (registry->size < SIZE_MIN)
-        registry->size = SIZE_MIN;
-    r = reserve(registry, 0, 0, registry->size);
+    r = measure(registry);
+    if (r == 0)
+        r = reserve(registry, 0, 0, registry->size);
     if (r < 0)
         return error_set(error, r, "cannot reserve the space of registry %s: %s", registry->path,
                          strerror(-r));

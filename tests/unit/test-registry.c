@@ -1,0 +1,502 @@
+/*
+ * Registry: what was put is there, whatever happens to the process, the file or the file system.
+ */
+#include "daemon/ground/registry.h"
+#include "tests/unit/scratch.h"
+#include "tests/unit/suite.h"
+
+#include <dirent.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#define FILE_PATH SCRATCH "/registry/records.mdb"
+#define MiB ((uint64_t)1 << 20)
+
+static struct registry *open_registry(bool durable) {
+    struct registry *registry;
+    struct error error = {0};
+    int r = registry_open(SCRATCH, durable, &registry, &error);
+
+    ck_assert_msg(r == 0, "%s", error.text);
+    return registry;
+}
+
+static void put(struct registry *registry, enum registry_table table, const char *key,
+                const char *value) {
+    struct error error = {0};
+    int r = registry_put(registry, table, key, value, &error);
+
+    ck_assert_msg(r == 0, "%s", error.text);
+}
+
+static void delete_record(struct registry *registry, enum registry_table table, const char *key) {
+    struct error error = {0};
+    int r = registry_delete(registry, table, key, &error);
+
+    ck_assert_msg(r == 0, "%s", error.text);
+}
+
+static void expect(struct registry *registry, enum registry_table table, const char *key,
+                   const char *value) {
+    _cleanup_free_ char *found = NULL;
+    int r = registry_get(registry, table, key, &found);
+
+    ck_assert_int_eq(r, value ? 0 : -ENOENT);
+    if (value)
+        ck_assert_str_eq(found, value);
+}
+
+static int append_key(void *data, const char *key, const char *value) {
+    strcat(strcat(strcat(strcat(data, key), "="), value), " ");
+    return 0;
+}
+
+static int stop_at_b(void *data, const char *key, const char *value) {
+    (void)value;
+    (*(int *)data)++;
+    return *key == 'b' ? 7 : 0;
+}
+
+static int count_record(void *data, const char *key, const char *value) {
+    (void)key;
+    (void)value;
+    (*(unsigned *)data)++;
+    return 0;
+}
+
+static unsigned count_records(struct registry *registry, enum registry_table table) {
+    unsigned count = 0;
+
+    ck_assert_int_eq(registry_each(registry, table, count_record, &count), 0);
+    return count;
+}
+
+START_TEST(records_outlive_the_registry) {
+    char all[64] = "";
+    int seen = 0;
+
+    for (int durable = 0; durable <= 1; durable++) {
+        struct registry *registry;
+
+        if (!durable)
+            scratch_mount(64 * MiB);
+        else
+            ck_assert_int_eq(rename(SCRATCH "/registry", SCRATCH "/volatile"), 0);
+        registry = open_registry(durable);
+        put(registry, REGISTRY_REGIONS, "b", "{}");
+        put(registry, REGISTRY_REGIONS, "c", "");
+        put(registry, REGISTRY_REGIONS, "a", "old");
+        put(registry, REGISTRY_REGIONS, "a", "new");
+        put(registry, REGISTRY_REGIONS, "gone", "x");
+        put(registry, REGISTRY_HOLDERS, "a", "holder");
+        delete_record(registry, REGISTRY_REGIONS, "gone");
+        delete_record(registry, REGISTRY_REGIONS, "never there");
+        registry_close(registry);
+
+        registry = open_registry(durable);
+        expect(registry, REGISTRY_REGIONS, "a", "new");
+        expect(registry, REGISTRY_HOLDERS, "a", "holder");
+        expect(registry, REGISTRY_REGIONS, "gone", NULL);
+        expect(registry, REGISTRY_META, "a", NULL);
+        all[0] = '\0';
+        ck_assert_int_eq(registry_each(registry, REGISTRY_REGIONS, append_key, all), 0);
+        ck_assert_str_eq(all, "a=new b={} c= ");
+        seen = 0;
+        ck_assert_int_eq(registry_each(registry, REGISTRY_REGIONS, stop_at_b, &seen), 7);
+        ck_assert_int_eq(seen, 2);
+        registry_close(registry);
+    }
+}
+END_TEST
+
+START_TEST(it_grows_as_needed) {
+    struct registry *registry;
+    char key[16], value[3000];
+
+    scratch_mount(256 * MiB);
+    memset(value, 'v', sizeof(value) - 1);
+    value[sizeof(value) - 1] = '\0';
+    for (int durable = 0; durable <= 1; durable++) {
+        registry = open_registry(durable);
+        for (int i = 0; i < 2000; i++) {
+            snprintf(key, sizeof(key), "%d.%08d", durable, i);
+            put(registry, REGISTRY_REGIONS, key, value + i);
+        }
+        registry_close(registry);
+    }
+    registry = open_registry(false);
+    ck_assert_uint_eq(count_records(registry, REGISTRY_REGIONS), 4000);
+    expect(registry, REGISTRY_REGIONS, "1.00001999", value + 1999);
+    registry_close(registry);
+}
+END_TEST
+
+START_TEST(keys_that_cannot_be_are_refused_and_do_no_harm) {
+    struct registry *registry;
+    struct error error = {0};
+    char key[1000];
+
+    scratch_mount(16 * MiB);
+    registry = open_registry(false);
+    memset(key, 'k', sizeof(key) - 1);
+    key[sizeof(key) - 1] = '\0';
+    ck_assert_int_eq(registry_put(registry, REGISTRY_REGIONS, key, "{}", &error), -EINVAL);
+    ck_assert_int_eq(registry_put(registry, REGISTRY_REGIONS, "", "{}", &error), -EINVAL);
+    put(registry, REGISTRY_REGIONS, "a", "{}");
+    registry_close(registry);
+}
+END_TEST
+
+START_TEST(one_process_has_it) {
+    struct registry *registry, *second;
+    struct error error = {0};
+
+    scratch_mount(16 * MiB);
+    registry = open_registry(false);
+    ck_assert_int_eq(registry_open(SCRATCH, false, &second, &error), -EBUSY);
+    ck_assert_ptr_nonnull(strstr(error.text, "another shmregd uses registry " FILE_PATH));
+    registry_close(registry);
+    registry_close(open_registry(false));
+}
+END_TEST
+
+START_TEST(its_descriptors_close_on_exec) {
+    _cleanup_closedir_ DIR *directory = NULL;
+    const struct dirent *entry;
+    struct registry *registries[2];
+    bool before[256] = {false};
+
+    scratch_mount(16 * MiB);
+    for (int fd = 0; fd < 256; fd++)
+        before[fd] = fcntl(fd, F_GETFD) >= 0;
+    registries[0] = open_registry(false);
+    ck_assert_int_eq(mkdir(SCRATCH "/state", 0700), 0);
+    ck_assert_int_eq(registry_open(SCRATCH "/state", true, &registries[1], NULL), 0);
+    directory = opendir("/proc/self/fd");
+    ck_assert_ptr_nonnull(directory);
+    while ((entry = readdir(directory))) {
+        int fd = atoi(entry->d_name);
+
+        if (fd > 0 && !before[fd])
+            ck_assert_int_eq(fcntl(fd, F_GETFD), FD_CLOEXEC);
+    }
+    registry_close(registries[0]);
+    registry_close(registries[1]);
+}
+END_TEST
+
+START_TEST(a_newer_format_is_refused_and_not_touched) {
+    _cleanup_free_ char *before = NULL, *after = NULL;
+    struct registry *registry = NULL;
+    struct stat old, new;
+    struct error error = {0};
+    size_t size;
+
+    scratch_mount(16 * MiB);
+    registry = open_registry(false);
+    put(registry, REGISTRY_META, "format", "2");
+    registry_close(registry);
+    before = scratch_read(FILE_PATH, &size);
+    ck_assert_int_eq(stat(FILE_PATH, &old), 0);
+
+    ck_assert_int_eq(registry_open(SCRATCH, false, &registry, &error), -ENOTSUP);
+    ck_assert_ptr_nonnull(strstr(error.text, "format version 2 and this shmregd knows 1"));
+    after = scratch_read(FILE_PATH, NULL);
+    ck_assert_mem_eq(before, after, size);
+    ck_assert_int_eq(stat(FILE_PATH, &new), 0);
+    ck_assert_int_eq(old.st_mtim.tv_sec, new.st_mtim.tv_sec);
+    ck_assert_int_eq(old.st_mtim.tv_nsec, new.st_mtim.tv_nsec);
+    ck_assert_int_eq(access(SCRATCH "/quarantine", F_OK), -1);
+}
+END_TEST
+
+START_TEST(what_is_no_registry_is_set_aside) {
+    static const char text[] = "a file of somebody else";
+    _cleanup_free_ char *kept = NULL;
+    struct registry *registry;
+
+    scratch_mount(32 * MiB);
+    registry = open_registry(false);
+    put(registry, REGISTRY_REGIONS, "a", "{}");
+    delete_record(registry, REGISTRY_META, "format");
+    registry_close(registry);
+    registry = open_registry(false);
+    expect(registry, REGISTRY_REGIONS, "a", NULL);
+    registry_close(registry);
+    ck_assert_int_eq(access(SCRATCH "/quarantine/registry.1", F_OK), 0);
+
+    scratch_write(FILE_PATH, text, sizeof(text));
+    registry_close(open_registry(true));
+    kept = scratch_read(SCRATCH "/quarantine/registry.2", NULL);
+    ck_assert_str_eq(kept, text);
+
+    ck_assert_int_eq(unlink(FILE_PATH), 0);
+    ck_assert_int_eq(symlink("/etc/passwd", FILE_PATH), 0);
+    registry_close(open_registry(false));
+    ck_assert_int_eq(truncate(FILE_PATH, 4096), 0);
+    registry_close(open_registry(false));
+    ck_assert_int_eq(access(SCRATCH "/quarantine/registry.4", F_OK), 0);
+}
+END_TEST
+
+/* A registry with all that LMDB has: several levels, values on pages of their own, free pages. */
+static char *make_rich_file(size_t *ret_size) {
+    struct registry *registry = open_registry(false);
+    char key[16], value[9000];
+
+    for (int i = 0; i < 1500; i++) {
+        snprintf(key, sizeof(key), "%08d", i);
+        snprintf(value, sizeof(value), "%0*d", i % 50 == 0 ? 8000 : 200, i);
+        put(registry, REGISTRY_REGIONS, key, value);
+    }
+    for (int i = 0; i < 1500; i += 3) {
+        snprintf(key, sizeof(key), "%08d", i);
+        delete_record(registry, REGISTRY_REGIONS, key);
+    }
+    registry_close(registry);
+    return scratch_read(FILE_PATH, ret_size);
+}
+
+static unsigned use_registry(void) {
+    struct registry *registry = open_registry(false);
+    char key[16], value[5000];
+    unsigned count = count_records(registry, REGISTRY_REGIONS);
+
+    snprintf(value, sizeof(value), "%04999d", 0);
+    for (int i = 0; i < 60; i++) {
+        snprintf(key, sizeof(key), "%08d", i * 25);
+        put(registry, REGISTRY_REGIONS, key, value + i * 80);
+    }
+    for (int i = 0; i < 1500; i += 10) {
+        snprintf(key, sizeof(key), "%08d", i);
+        delete_record(registry, REGISTRY_REGIONS, key);
+    }
+    registry_close(registry);
+    return count;
+}
+
+/* Wrong bytes where LMDB has its structure: the heads of pages, and the meta pages. */
+START_TEST(damage_never_crashes_it) {
+    _cleanup_free_ char *good = NULL, *bad = NULL;
+    unsigned whole = 0, fresh = 0;
+    size_t size;
+
+    scratch_mount(512 * MiB);
+    srand(4711);
+    good = make_rich_file(&size);
+    bad = malloc(size);
+    ck_assert_ptr_nonnull(bad);
+    for (int round = 0; round < 400; round++) {
+        memcpy(bad, good, size);
+        for (int i = 0; i < 1 + round % 4; i++) {
+            size_t page = round % 3 == 0 ? (size_t)rand() % 3 : (size_t)rand() % 100;
+            size_t at = page * 4096 + (size_t)rand() % (round % 2 ? 160 : 4096);
+
+            bad[at] = (char)rand();
+        }
+        scratch_write(FILE_PATH, bad, round % 20 == 19 ? (size_t)rand() % size : size);
+        *(use_registry() == 0 ? &fresh : &whole) += 1;
+        ck_assert_int_eq(system("rm -rf " SCRATCH "/quarantine"), 0);
+    }
+    ck_assert_uint_gt(fresh, 50);
+    ck_assert_uint_gt(whole, 50);
+}
+END_TEST
+
+START_TEST(a_record_is_set_aside) {
+    _cleanup_free_ char *first = NULL, *second = NULL;
+    struct registry *registry;
+
+    scratch_mount(16 * MiB);
+    registry = open_registry(false);
+    put(registry, REGISTRY_REGIONS, "0001", "{broken");
+    ck_assert_int_eq(registry_quarantine(registry, REGISTRY_REGIONS, "0001", "it is broken"), 0);
+    expect(registry, REGISTRY_REGIONS, "0001", NULL);
+    put(registry, REGISTRY_REGIONS, "0001", "broken again");
+    ck_assert_int_eq(registry_quarantine(registry, REGISTRY_REGIONS, "0001", "it is broken"), 0);
+    ck_assert_int_eq(registry_quarantine(registry, REGISTRY_REGIONS, "0001", "?"), -ENOENT);
+    first = scratch_read(SCRATCH "/quarantine/regions.0001.json", NULL);
+    second = scratch_read(SCRATCH "/quarantine/regions.0001.1.json", NULL);
+    ck_assert_str_eq(first, "{broken");
+    ck_assert_str_eq(second, "broken again");
+
+    put(registry, REGISTRY_HOLDERS, "../../evil\n", "x");
+    ck_assert_int_eq(registry_quarantine(registry, REGISTRY_HOLDERS, "../../evil\n", "a path"), 0);
+    ck_assert_int_eq(access(SCRATCH "/quarantine/holders..._.._evil_.json", F_OK), 0);
+    registry_close(registry);
+}
+END_TEST
+
+START_TEST(a_record_that_cannot_be_set_aside_stays) {
+    struct registry *registry;
+
+    scratch_mount(16 * MiB);
+    registry = open_registry(false);
+    put(registry, REGISTRY_REGIONS, "0001", "{broken");
+    scratch_fill();
+    ck_assert_int_eq(registry_quarantine(registry, REGISTRY_REGIONS, "0001", "it is broken"),
+                     -ENOSPC);
+    expect(registry, REGISTRY_REGIONS, "0001", "{broken");
+    registry_close(registry);
+}
+END_TEST
+
+START_TEST(a_full_file_system_is_an_error_and_deleting_still_works) {
+    struct registry *registry;
+    struct error error = {0};
+    char key[16], value[400];
+    unsigned count = 0;
+
+    scratch_mount(8 * MiB);
+    registry = open_registry(false);
+    scratch_fill();
+    for (;; count++) {
+        snprintf(key, sizeof(key), "%08u", count);
+        snprintf(value, sizeof(value), "%0*u", 100 + (int)(count % 250), count);
+        if (registry_put(registry, REGISTRY_REGIONS, key, value, &error) < 0)
+            break;
+    }
+    ck_assert_int_eq(error.code, -ENOSPC);
+    ck_assert_uint_gt(count, 1000);
+    ck_assert_uint_eq(count_records(registry, REGISTRY_REGIONS), count);
+    expect(registry, REGISTRY_REGIONS, key, NULL);
+
+    registry_close(registry);
+    registry = open_registry(false);
+    ck_assert_uint_eq(count_records(registry, REGISTRY_REGIONS), count);
+    for (unsigned i = 0; i < count; i++) {
+        snprintf(key, sizeof(key), "%08u", i * 7919 % count);
+        delete_record(registry, REGISTRY_REGIONS, key);
+    }
+    ck_assert_uint_eq(count_records(registry, REGISTRY_REGIONS), 0);
+
+    scratch_free();
+    for (unsigned i = 0; i < 2 * count; i++) {
+        snprintf(key, sizeof(key), "%08u", i);
+        put(registry, REGISTRY_REGIONS, key, value);
+    }
+    registry_close(registry);
+}
+END_TEST
+
+START_TEST(one_in_a_full_file_system_is_not_made_by_half) {
+    struct registry *registry;
+    struct error error = {0};
+
+    scratch_mount(4 * MiB);
+    scratch_fill();
+    ck_assert_int_eq(registry_open(SCRATCH, false, &registry, &error), -ENOSPC);
+    ck_assert_int_eq(access(FILE_PATH, F_OK), -1);
+    scratch_free();
+    registry_close(open_registry(false));
+}
+END_TEST
+
+/* Step n of a history: puts record n, or deletes record n - 2. */
+static void format_record(unsigned n, char key[static 16], char value[static 4000]) {
+    snprintf(key, 16, "%08u", n);
+    snprintf(value, 4000, "%0*u", 20 + (int)(n * 97 % 3900), n);
+}
+
+static int take_step(struct registry *registry, unsigned n) {
+    char key[16], value[4000];
+
+    if (n % 3 == 2) {
+        format_record(n - 2, key, value);
+        return registry_delete(registry, REGISTRY_REGIONS, key, NULL);
+    }
+    format_record(n, key, value);
+    return registry_put(registry, REGISTRY_REGIONS, key, value, NULL);
+}
+
+/* Whether the registry is as the first @steps of the history leave it. */
+static bool is_after(struct registry *registry, unsigned steps) {
+    unsigned count = 0;
+
+    for (unsigned n = 0; n < steps; n++) {
+        _cleanup_free_ char *found = NULL;
+        char key[16], value[4000];
+
+        if (n % 3 == 2 || (n % 3 == 0 && n + 2 < steps))
+            continue;
+        count++;
+        format_record(n, key, value);
+        if (registry_get(registry, REGISTRY_REGIONS, key, &found) < 0 || strcmp(found, value) != 0)
+            return false;
+    }
+    return count_records(registry, REGISTRY_REGIONS) == count;
+}
+
+/* Goes on with the history until it is killed, and reports each step that was answered. */
+static _Noreturn void walk(bool durable, unsigned first, int report) {
+    struct registry *registry = NULL;
+
+    if (registry_open(SCRATCH, durable, &registry, NULL) < 0)
+        _exit(1);
+    for (unsigned n = first; take_step(registry, n) == 0; n++)
+        if (write(report, &n, sizeof(n)) != sizeof(n))
+            break;
+    _exit(1);
+}
+
+/* Starts a walk, kills it after @reports of its reports, and returns the steps that it answered. */
+static unsigned kill_walk(bool durable, unsigned first, unsigned reports) {
+    unsigned last = first - 1, seen = 0, n;
+    int ends[2], status;
+    pid_t child;
+
+    ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+    child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0)
+        walk(durable, first, ends[1]);
+    close(ends[1]);
+    while (read(ends[0], &n, sizeof(n)) == sizeof(n)) {
+        ck_assert_uint_eq(n, last + 1);
+        last = n;
+        if (++seen == reports)
+            ck_assert_int_eq(kill(child, SIGKILL), 0);
+    }
+    close(ends[0]);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, SIGKILL);
+    return last + 1;
+}
+
+static void kill_again_and_again(bool durable) {
+    unsigned done = 0;
+
+    scratch_mount(512 * MiB);
+    for (unsigned round = 1; round <= 80; round++) {
+        struct registry *registry;
+
+        done = kill_walk(durable, done, 1 + round * 37 % 101);
+        registry = open_registry(durable);
+        if (!is_after(registry, done)) {
+            done++;
+            ck_assert_msg(is_after(registry, done), "lost something in round %u", round);
+        }
+        registry_close(registry);
+    }
+    ck_assert_int_eq(access(SCRATCH "/quarantine", F_OK), -1);
+}
+
+START_TEST(a_kill_of_a_volatile_one_loses_nothing_answered) {
+    kill_again_and_again(false);
+}
+END_TEST
+
+START_TEST(a_kill_of_a_durable_one_loses_nothing_answered) {
+    kill_again_and_again(true);
+}
+END_TEST
+
+SUITE_MAIN("registry", records_outlive_the_registry, it_grows_as_needed,
+           keys_that_cannot_be_are_refused_and_do_no_harm, one_process_has_it,
+           its_descriptors_close_on_exec, a_newer_format_is_refused_and_not_touched,
+           what_is_no_registry_is_set_aside, damage_never_crashes_it, a_record_is_set_aside,
+           a_record_that_cannot_be_set_aside_stays,
+           a_full_file_system_is_an_error_and_deleting_still_works,
+           one_in_a_full_file_system_is_not_made_by_half,
+           a_kill_of_a_volatile_one_loses_nothing_answered,
+           a_kill_of_a_durable_one_loses_nothing_answered);
