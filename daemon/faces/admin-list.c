@@ -12,7 +12,7 @@
 #include <string.h>
 
 /* Bytes written before the client has to read. Each part walks over all names, so not too few. */
-#define PART_BYTES (512u * 1024)
+#define PART_BYTES (256u * 1024)
 
 struct region_list {
     struct varlink_stream stream;

@@ -13,11 +13,12 @@
 #define BACKLOG_MAX (1024u * 1024)
 #define BACKLOG_LOW (128u * 1024)
 
-/* Calls and parts of streams before other connections have their turn. */
-#define STEPS_PER_TURN 16
+/* Calls before other connections have their turn; a part of a stream is as much work as these. */
+#define CALLS_PER_TURN 16
 
 struct varlink_connection {
     struct bufferevent *socket;
+    struct event *later; /* for the next pass of the loop, after it has looked at all sockets */
     const struct varlink_events *events;
     void *data;
     struct varlink_stream *stream; /* the reply that is under way */
@@ -37,8 +38,7 @@ size_t varlink_backlog(const struct varlink_connection *connection) {
 
 /* Has the loop come back to the connection. */
 static void run_later(struct varlink_connection *connection) {
-    bufferevent_trigger(connection->socket, EV_READ,
-                        BEV_TRIG_IGNORE_WATERMARKS | BEV_TRIG_DEFER_CALLBACKS);
+    event_add(connection->later, &(struct timeval){0});
 }
 
 void varlink_cut_off(struct varlink_connection *connection, const char *why) {
@@ -191,13 +191,14 @@ static bool step(struct varlink_connection *connection) {
 
 /* Does what can be done now. Its last act may be the end of the connection. */
 static void run(struct varlink_connection *connection) {
-    unsigned steps = 0;
+    unsigned done = 0;
 
     while (!connection->cut_off && varlink_backlog(connection) < BACKLOG_MAX) {
-        if (steps++ == STEPS_PER_TURN) {
+        if (done >= CALLS_PER_TURN) {
             run_later(connection);
             return;
         }
+        done += connection->stream ? CALLS_PER_TURN : 1;
         if (!step(connection))
             break;
     }
@@ -208,6 +209,12 @@ static void run(struct varlink_connection *connection) {
 
 static void on_moved(struct bufferevent *socket, void *data) {
     (void)socket;
+    run(data);
+}
+
+static void on_later(int fd, short what, void *data) {
+    (void)fd;
+    (void)what;
     run(data);
 }
 
@@ -237,6 +244,9 @@ int varlink_connection_new(struct event_base *base, int fd, const struct varlink
         return -ENOMEM;
     connection->events = events;
     connection->data = data;
+    connection->later = evtimer_new(base, on_later, connection);
+    if (!connection->later)
+        return -ENOMEM;
     connection->socket = bufferevent_socket_new(base, owned, BEV_OPT_CLOSE_ON_FREE);
     if (!connection->socket)
         return -ENOMEM;
@@ -252,6 +262,8 @@ int varlink_connection_new(struct event_base *base, int fd, const struct varlink
 
 void varlink_connection_free(struct varlink_connection *connection) {
     end_stream(connection);
+    if (connection->later)
+        event_free(connection->later);
     if (connection->socket)
         bufferevent_free(connection->socket);
     free(connection);
