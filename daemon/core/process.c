@@ -41,20 +41,23 @@ void processes_free(struct processes *processes) {
     free(processes);
 }
 
-/* Field 22 of /proc/PID/stat, counted after the last ')': the command before it may hold anything.
- */
+/* Field 22 of /proc/PID/stat, counted after the last ')': the command before it may hold anything,
+ * also a newline. */
 static int read_start_time(pid_t pid, uint64_t *ret) {
     _cleanup_fclose_ FILE *file = NULL;
-    char path[32], line[1024], *field;
+    char path[32], text[1024], *field;
     unsigned long long value;
+    size_t size;
 
     snprintf(path, sizeof(path), "/proc/%d/stat", pid);
     file = fopen(path, "re");
     if (!file)
         return -errno;
-    if (!fgets(line, sizeof(line), file))
+    size = fread(text, 1, sizeof(text) - 1, file);
+    if (size == 0)
         return -ESRCH;
-    field = strrchr(line, ')');
+    text[size] = '\0';
+    field = strrchr(text, ')');
     if (!field || sscanf(field + 1,
                          " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
                          "%*d %llu",
@@ -123,6 +126,9 @@ int process_find(struct processes *processes, const struct process_identity *ide
     _cleanup_(cleanup_process_unref) struct process *process = NULL;
     int r = process_get(processes, identity->pid, -1, &process);
 
+    /* A pid that no process can have. */
+    if (r == -EINVAL)
+        return -ESRCH;
     if (r < 0)
         return r;
     if (process->identity.start_time != identity->start_time)
