@@ -248,6 +248,8 @@ int manager_end_region(struct region *region, enum region_event event, const cha
                     .region = region->name),
               "region '%s' %s: %s", region->name, region_event_word(event), reason);
     manager_notify(manager, event, region, reason);
+    /* Who holds an older version does not keep this one. */
+    segment_unref(steal_pointer(region->segment));
     manager_take_out(manager, region);
     return 0;
 }

@@ -35,8 +35,8 @@ struct region {
     uint64_t deadline; /* CLOCK_BOOTTIME, microseconds; 0: no clock is running */
     int64_t created_usec, changed_usec;
     struct request_tag tag;
-    uint32_t slot; /* of the status page */
-    struct segment *segment;
+    uint32_t slot;                          /* of the status page */
+    struct segment *segment;                /* the current version; NULL once it has ended */
     struct charge charge;                   /* one region */
     struct process_identity owner_identity; /* lifetime `owner`: the process it depends on, */
     struct process_watch owner;             /* and the watch on it */
