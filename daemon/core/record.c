@@ -39,62 +39,90 @@ char *region_record_format(const struct region *region) {
     return text;
 }
 
-/* Whether the numbers and words of a record make sense together. */
-static bool region_record_is_sound(const struct region_record *record) {
-    return !region_name_fault(record->name) && record->id > 0 && record->version > 0 &&
-           record->size > 0 && record->max_size >= record->size && record->max_size <= INT64_MAX &&
-           record->backing != 0 && record->lifetime != 0;
+/* Whether a number of a record fits where it belongs. */
+static bool in_range(json_int_t value, json_int_t least, json_int_t most) {
+    return value >= least && value <= most;
+}
+
+/* The numbers of a region's record, as wide as JSON has them. */
+struct region_numbers {
+    json_int_t id, version, size, max_size, uid, gid, mode, seconds, deadline, owner_pid,
+        owner_start, slot, created, changed, tag_client, tag_serial;
+};
+
+static bool region_numbers_fit(const struct region_numbers *n) {
+    return in_range(n->id, 1, INT64_MAX) && in_range(n->version, 1, UINT32_MAX) &&
+           in_range(n->size, 1, n->max_size) && in_range(n->uid, 0, UINT32_MAX - 1) &&
+           in_range(n->gid, 0, UINT32_MAX - 1) && in_range(n->mode, 0, UINT32_MAX) &&
+           in_range(n->seconds, 0, UINT32_MAX) && in_range(n->deadline, 0, INT64_MAX) &&
+           in_range(n->owner_pid, 0, INT32_MAX) && in_range(n->owner_start, 0, INT64_MAX) &&
+           in_range(n->slot, 0, UINT32_MAX) && in_range(n->tag_serial, 0, UINT32_MAX);
+}
+
+static void take_region_numbers(const struct region_numbers *n, struct region_record *record) {
+    record->id = (uint64_t)n->id;
+    record->version = (uint32_t)n->version;
+    record->size = (uint64_t)n->size;
+    record->max_size = (uint64_t)n->max_size;
+    record->owner_uid = (uint32_t)n->uid;
+    record->owner_gid = (uint32_t)n->gid;
+    record->mode = (uint32_t)n->mode;
+    record->seconds = (uint32_t)n->seconds;
+    record->deadline = (uint64_t)n->deadline;
+    record->owner = (struct process_identity){
+        .pid = (pid_t)n->owner_pid,
+        .start_time = (uint64_t)n->owner_start,
+    };
+    record->slot = (uint32_t)n->slot;
+    record->created_usec = n->created;
+    record->changed_usec = n->changed;
+    record->tag = (struct request_tag){
+        .client_id = (uint64_t)n->tag_client,
+        .serial = (uint32_t)n->tag_serial,
+    };
+}
+
+/* Fills @ret from its JSON object. */
+static int read_region(struct region_record *ret, struct error *error) {
+    const char *backing, *lifetime;
+    struct region_numbers n;
+    json_error_t fault;
+
+    if (json_unpack_ex(
+            ret->json, &fault, 0,
+            "{s:s, s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, "
+            "s:I, s:I, s:I, s:I}",
+            "name", &ret->name, "id", &n.id, "version", &n.version, "backing", &backing, "size",
+            &n.size, "max_size", &n.max_size, "owner_uid", &n.uid, "owner_gid", &n.gid, "mode",
+            &n.mode, "acl", &ret->acl, "attributes", &ret->attributes, "lifetime", &lifetime,
+            "seconds", &n.seconds, "deadline", &n.deadline, "owner_pid", &n.owner_pid,
+            "owner_start_time", &n.owner_start, "slot", &n.slot, "created_usec", &n.created,
+            "changed_usec", &n.changed, "tag_client_id", &n.tag_client, "tag_serial",
+            &n.tag_serial) < 0)
+        return error_set(error, -EBADMSG, "%s", fault.text);
+    ret->backing = backing_from_word(backing);
+    ret->lifetime = lifetime_from_word(lifetime);
+    if (!region_numbers_fit(&n) || region_name_fault(ret->name) || ret->backing == 0 ||
+        ret->lifetime == 0)
+        return error_set(error, -EBADMSG, "its values are none that a region has");
+    take_region_numbers(&n, ret);
+    return 0;
 }
 
 int region_record_parse(const char *text, struct region_record *ret, struct error *error) {
-    json_int_t id, version, size, max_size, uid, gid, mode, seconds, deadline, owner_pid, start,
-        slot, created, changed, tag_client, tag_serial;
-    const char *name, *backing, *acl, *attributes, *lifetime;
+    struct region_record record = {0};
     json_error_t fault;
-    json_t *json = json_loads(text, 0, &fault);
+    int r;
 
-    if (!json)
+    record.json = json_loads(text, 0, &fault);
+    if (!record.json)
         return error_set(error, -EBADMSG, "it is not JSON: %s", fault.text);
-    if (json_unpack_ex(
-            json, &fault, 0,
-            "{s:s, s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, "
-            "s:I, s:I, s:I, s:I}",
-            "name", &name, "id", &id, "version", &version, "backing", &backing, "size", &size,
-            "max_size", &max_size, "owner_uid", &uid, "owner_gid", &gid, "mode", &mode, "acl", &acl,
-            "attributes", &attributes, "lifetime", &lifetime, "seconds", &seconds, "deadline",
-            &deadline, "owner_pid", &owner_pid, "owner_start_time", &start, "slot", &slot,
-            "created_usec", &created, "changed_usec", &changed, "tag_client_id", &tag_client,
-            "tag_serial", &tag_serial) < 0) {
-        json_decref(json);
-        return error_set(error, -EBADMSG, "%s", fault.text);
-    }
-    *ret = (struct region_record){
-        .json = json,
-        .name = name,
-        .acl = acl,
-        .attributes = attributes,
-        .id = (uint64_t)id,
-        .size = (uint64_t)size,
-        .max_size = (uint64_t)max_size,
-        .deadline = (uint64_t)deadline,
-        .version = (uint32_t)version,
-        .slot = (uint32_t)slot,
-        .seconds = (uint32_t)seconds,
-        .mode = (uint32_t)mode,
-        .owner_uid = (uint32_t)uid,
-        .owner_gid = (uint32_t)gid,
-        .backing = backing_from_word(backing),
-        .lifetime = lifetime_from_word(lifetime),
-        .owner = {.pid = (pid_t)owner_pid, .start_time = (uint64_t)start},
-        .created_usec = created,
-        .changed_usec = changed,
-        .tag = {.client_id = (uint64_t)tag_client, .serial = (uint32_t)tag_serial},
-    };
-    if (!region_record_is_sound(ret)) {
-        region_record_deinit(ret);
-        return error_set(error, -EBADMSG, "its values contradict each other");
-    }
-    return 0;
+    r = read_region(&record, error);
+    if (r < 0)
+        region_record_deinit(&record);
+    else
+        *ret = record;
+    return r;
 }
 
 void region_record_deinit(struct region_record *record) {
@@ -136,9 +164,13 @@ int holder_record_parse(const char *text, struct holder_record *ret, struct erro
                        &size, "max_size", &max_size, "pid", &pid, "start_time", &start, "uid", &uid)
                  : -1;
 
-    if (r < 0 || strlen(region) > REGION_NAME_MAX) {
+    if (r < 0 || strlen(region) > REGION_NAME_MAX || !in_range(version, 1, UINT32_MAX) ||
+        !in_range(size, 1, max_size) || !in_range(access, 0, UINT32_MAX) ||
+        !in_range(uid, 0, UINT32_MAX - 1) || !in_range(pid, 1, INT32_MAX)) {
+        r = error_set(error, -EBADMSG, "%s",
+                      r < 0 ? fault.text : "its values are none that a holder has");
         json_decref(json);
-        return error_set(error, -EBADMSG, "%s", r < 0 ? fault.text : "its region name is too long");
+        return r;
     }
     *ret = (struct holder_record){
         .client_id = (uint64_t)client_id,
