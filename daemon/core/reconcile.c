@@ -45,11 +45,16 @@ static int start_lifetime(void *data, struct region *region) {
     _cleanup_(cleanup_process_unref) struct process *owner = NULL;
     struct starter *starter = data;
     bool anew = starter->rebooted && region->lifetime == LIFETIME_LEASE;
-    int r;
+    int r = 0;
 
-    if (region->lifetime == LIFETIME_OWNER &&
-        process_find(starter->manager->processes, &region->owner_identity, &owner) < 0)
+    if (region->lifetime == LIFETIME_OWNER)
+        r = process_find(starter->manager->processes, &region->owner_identity, &owner);
+    if (r == -ESRCH)
         return doom(starter, region);
+    /* Not known to have ended: nobody is reaped for a lack of descriptors. */
+    if (r < 0)
+        return error_set(starter->error, r, "cannot watch process %d, the owner of '%s': %s",
+                         region->owner_identity.pid, region->name, strerror(-r));
     if (anew)
         region->deadline = 0;
     r = reaper_start(region, owner, starter->error);

@@ -183,12 +183,19 @@ int restore_regions(struct manager *manager, struct fdstore *fdstore, struct err
 /* The segment a holder has: the current one, or an older one that only holders keep. */
 static int holder_segment(struct manager *manager, const struct region *region,
                           const struct holder_record *record, struct segment **ret) {
+    const struct attachment *other;
     int r;
 
     if (record->version == region->segment->version) {
         *ret = segment_ref(region->segment);
         return 0;
     }
+    /* One object for all who have that version: it is charged once. */
+    LIST_FOREACH (other, &region->attachments, link)
+        if (other->segment->version == record->version) {
+            *ret = segment_ref(other->segment);
+            return 0;
+        }
     r = segment_new_existing(&manager->places, region->segment->backing, record->region_id,
                              record->version, record->size, record->max_size, -1, ret);
     if (r < 0)
@@ -240,7 +247,7 @@ static int on_holder_record(void *data, const char *key, const char *value) {
     if (r < 0)
         return add_casualty(restorer, key, true, &error);
     r = restore_holder(restorer->manager, &record);
-    return r < 0 && r != -ENOMEM ? add_casualty(restorer, key, false, &error) : r;
+    return r == -ESRCH || r == -ESTALE ? add_casualty(restorer, key, false, &error) : r;
 }
 
 int restore_holders(struct manager *manager, struct error *error) {
