@@ -1,0 +1,151 @@
+/*
+ * Quota: limits of users and of all, named when they are reached; every charge given back once.
+ */
+#include "daemon/core/quota.h"
+#include "proto/cleanup.h"
+#include "tests/unit/suite.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define USER 20001u
+#define OTHER 20002u
+
+static struct config make_config(uint64_t user, uint64_t total) {
+    struct config config = {0};
+
+    for (size_t i = 0; i < LIMIT_KIND_COUNT; i++) {
+        config.user.most[i] = user;
+        config.total.most[i] = total;
+    }
+    return config;
+}
+
+static struct quota *make_quota(const struct config *config) {
+    struct quota *quota = NULL;
+
+    ck_assert_int_eq(quota_new(config, &quota), 0);
+    return quota;
+}
+
+START_TEST(what_is_charged_is_counted_and_given_back_once) {
+    struct config config = make_config(LIMIT_NONE, LIMIT_NONE);
+    struct quota *quota = make_quota(&config);
+    struct charge charge, other;
+
+    ck_assert_int_eq(quota_charge(quota, USER, LIMIT_BYTES, 1000, &charge, NULL), 0);
+    ck_assert_int_eq(quota_charge(quota, OTHER, LIMIT_BYTES, 10, &other, NULL), 0);
+    ck_assert_uint_eq(quota_used(quota, LIMIT_BYTES), 1010);
+    ck_assert_uint_eq(quota_used_by(quota, USER, LIMIT_BYTES), 1000);
+    ck_assert_uint_eq(quota_used_by(quota, OTHER, LIMIT_BYTES), 10);
+    ck_assert_uint_eq(quota_used(quota, LIMIT_REGIONS), 0);
+    charge_release(&charge);
+    charge_release(&charge);
+    ck_assert_uint_eq(quota_used(quota, LIMIT_BYTES), 10);
+    ck_assert_uint_eq(quota_used_by(quota, USER, LIMIT_BYTES), 0);
+    charge_release(&other);
+    ck_assert_uint_eq(quota_used(quota, LIMIT_BYTES), 0);
+    quota_free(quota);
+}
+END_TEST
+
+START_TEST(the_limit_of_a_user_is_his_alone) {
+    struct config config = make_config(2, LIMIT_NONE);
+    struct quota *quota = make_quota(&config);
+    struct charge charges[4] = {0};
+    struct error error = {0};
+
+    ck_assert_int_eq(quota_charge(quota, USER, LIMIT_REGIONS, 1, &charges[0], NULL), 0);
+    ck_assert_int_eq(quota_charge(quota, USER, LIMIT_REGIONS, 1, &charges[1], NULL), 0);
+    ck_assert_int_eq(quota_charge(quota, USER, LIMIT_REGIONS, 1, &charges[2], &error), -EDQUOT);
+    ck_assert_str_eq(error.text, "limit on regions of user 20001: 2 of 2 in use, 1 more asked for");
+    ck_assert_int_eq(quota_charge(quota, OTHER, LIMIT_REGIONS, 2, &charges[2], NULL), 0);
+    charge_release(&charges[0]);
+    ck_assert_int_eq(quota_charge(quota, USER, LIMIT_REGIONS, 1, &charges[3], NULL), 0);
+    ck_assert_uint_eq(quota_used(quota, LIMIT_REGIONS), 4);
+    for (size_t i = 0; i < ARRAY_SIZE(charges); i++)
+        charge_release(&charges[i]);
+    quota_free(quota);
+}
+END_TEST
+
+START_TEST(the_limit_of_all_is_everybodys) {
+    struct config config = make_config(LIMIT_NONE, 100);
+    struct quota *quota = make_quota(&config);
+    struct charge charge, none;
+    struct error error = {0};
+
+    ck_assert_int_eq(quota_charge(quota, USER, LIMIT_BYTES, 60, &charge, NULL), 0);
+    ck_assert_int_eq(quota_charge(quota, OTHER, LIMIT_BYTES, 41, &none, &error), -ENOSPC);
+    ck_assert_ptr_nonnull(strstr(error.text, "limit on bytes of all users"));
+    ck_assert_uint_eq(quota_used_by(quota, OTHER, LIMIT_BYTES), 0);
+    ck_assert_uint_eq(quota_used(quota, LIMIT_BYTES), 60);
+    charge_release(&charge);
+    quota_free(quota);
+}
+END_TEST
+
+START_TEST(an_amount_that_would_overflow_is_refused) {
+    struct config config = make_config(100, UINT64_MAX - 1);
+    struct quota *quota = make_quota(&config);
+    struct charge charge, none;
+
+    ck_assert_int_eq(quota_charge(quota, USER, LIMIT_BYTES, 100, &charge, NULL), 0);
+    ck_assert_int_eq(quota_charge(quota, USER, LIMIT_BYTES, UINT64_MAX, &none, NULL), -EDQUOT);
+    ck_assert_int_eq(quota_charge(quota, USER, LIMIT_BYTES, UINT64_MAX - 99, &none, NULL), -EDQUOT);
+    ck_assert_uint_eq(quota_used(quota, LIMIT_BYTES), 100);
+    charge_release(&charge);
+    quota_free(quota);
+}
+END_TEST
+
+START_TEST(a_user_may_have_limits_of_his_own) {
+    struct config config = make_config(1, LIMIT_NONE);
+    struct user_limits own = {.uid = USER, .limits = config.user};
+    struct quota *quota = make_quota(&config);
+    struct charge charge, none;
+
+    own.limits.most[LIMIT_ATTACHMENTS] = 5;
+    config.users = &own;
+    config.n_users = 1;
+    ck_assert_int_eq(quota_charge(quota, USER, LIMIT_ATTACHMENTS, 5, &charge, NULL), 0);
+    ck_assert_int_eq(quota_charge(quota, OTHER, LIMIT_ATTACHMENTS, 2, &none, NULL), -EDQUOT);
+    charge_release(&charge);
+    quota_free(quota);
+}
+END_TEST
+
+START_TEST(a_lower_limit_leaves_what_is_in_use) {
+    struct config wide = make_config(10, 10), narrow = make_config(3, LIMIT_NONE);
+    struct quota *quota = make_quota(&wide);
+    struct charge charge, none;
+
+    ck_assert_int_eq(quota_charge(quota, USER, LIMIT_REGIONS, 8, &charge, NULL), 0);
+    quota_configure(quota, &narrow);
+    ck_assert_uint_eq(quota_used_by(quota, USER, LIMIT_REGIONS), 8);
+    ck_assert_int_eq(quota_charge(quota, USER, LIMIT_REGIONS, 1, &none, NULL), -EDQUOT);
+    charge_release(&charge);
+    ck_assert_int_eq(quota_charge(quota, USER, LIMIT_REGIONS, 3, &charge, NULL), 0);
+    charge_release(&charge);
+    quota_free(quota);
+}
+END_TEST
+
+START_TEST(what_exists_already_is_charged_over_any_limit) {
+    struct config config = make_config(1, 1);
+    struct quota *quota = make_quota(&config);
+    struct charge charge, none;
+
+    ck_assert_int_eq(quota_charge_existing(quota, USER, LIMIT_REGIONS, 7, &charge), 0);
+    ck_assert_uint_eq(quota_used(quota, LIMIT_REGIONS), 7);
+    ck_assert_int_eq(quota_charge(quota, USER, LIMIT_REGIONS, 1, &none, NULL), -EDQUOT);
+    ck_assert_int_eq(quota_charge(quota, OTHER, LIMIT_REGIONS, 1, &none, NULL), -ENOSPC);
+    charge_release(&charge);
+    quota_free(quota);
+}
+END_TEST
+
+SUITE_MAIN("quota", what_is_charged_is_counted_and_given_back_once,
+           the_limit_of_a_user_is_his_alone, the_limit_of_all_is_everybodys,
+           an_amount_that_would_overflow_is_refused, a_user_may_have_limits_of_his_own,
+           a_lower_limit_leaves_what_is_in_use, what_exists_already_is_charged_over_any_limit);
