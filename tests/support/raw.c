@@ -22,9 +22,9 @@ int raw_connect(const char *path) {
     return fd;
 }
 
-int raw_greet(const char *path) {
-    struct wire_hello_request hello = {.version = WIRE_VERSION, .client_id = monotonic_usec()};
-    int fd = raw_connect(path);
+uint32_t raw_hello(int fd, uint64_t client_id) {
+    struct wire_hello_request hello = {.version = WIRE_VERSION, .client_id = client_id};
+    const struct wire_hello_reply *body;
     struct raw_reply reply;
 
     raw_request(fd, WIRE_HELLO, 1, &hello, NULL);
@@ -32,6 +32,14 @@ int raw_greet(const char *path) {
     ck_assert_int_eq(reply.message.header.status, 0);
     ck_assert_uint_eq(reply.fds.count, 1);
     raw_reply_deinit(&reply);
+    body = reply.message.body;
+    return body->flags;
+}
+
+int raw_greet(const char *path) {
+    int fd = raw_connect(path);
+
+    raw_hello(fd, monotonic_usec());
     return fd;
 }
 
@@ -66,6 +74,18 @@ void raw_receive(int fd, struct raw_reply *ret) {
 
 void raw_reply_deinit(struct raw_reply *reply) {
     packet_fds_close(&reply->fds);
+}
+
+int32_t raw_receive_status(int fd) {
+    _Alignas(8) char bytes[WIRE_MESSAGE_MAX];
+    const struct wire_header *header = (const struct wire_header *)bytes;
+    struct packet_fds fds;
+
+    wait_readable(fd);
+    ck_assert_int_ge(packet_receive(fd, bytes, sizeof(bytes), &fds), (int)sizeof(*header));
+    packet_fds_close(&fds);
+    ck_assert_uint_eq(header->flags, WIRE_REPLY);
+    return header->status;
 }
 
 void raw_wait_closed(int fd) {

@@ -18,8 +18,10 @@ struct raw_reply {
     struct wire_message message;
 };
 
-/* Connects; raw_greet() also says HELLO and checks the answer. */
 int raw_connect(const char *path);
+/* Says HELLO as that client; returns the flags of the answer. */
+uint32_t raw_hello(int fd, uint64_t client_id);
+/* Both, as a client of its own. */
 int raw_greet(const char *path);
 
 /* A request, encoded: returns its size. */
@@ -32,6 +34,8 @@ void raw_request(int fd, enum wire_op op, uint32_t serial, const void *body,
 /* The next reply, whatever its status. */
 void raw_receive(int fd, struct raw_reply *ret);
 void raw_reply_deinit(struct raw_reply *reply);
+/* The status of the next reply, which may be to an operation that does not exist. */
+int32_t raw_receive_status(int fd);
 
 /* Waits until the daemon has closed the connection; replies that come before are dropped. */
 void raw_wait_closed(int fd);

@@ -1,0 +1,558 @@
+#!/usr/bin/env python3
+"""The operator's command against a real daemon: every command, as root and as another user.
+
+Run by meson with SHMREGD, SHMREGCTL and LIBSHMREG in the environment; needs root, to be two users.
+"""
+
+import contextlib
+import ctypes
+import json
+import os
+import pty
+import re
+import resource
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+
+USER = 20001
+TIMEOUT = 30
+PR_SET_NAME = 15
+CONTROL = re.compile(rb"[\x00-\x09\x0b-\x1f\x7f]|\xc2[\x80-\x9f]")
+
+
+def as_user():
+    os.setgroups([])
+    os.setresgid(USER, USER, USER)
+    os.setresuid(USER, USER, USER)
+
+
+class Daemon:
+    """A daemon with directories of its own."""
+
+    def __init__(self):
+        self.directory = tempfile.TemporaryDirectory(prefix="shmregctl-test-")
+        root = self.directory.name
+        os.chmod(root, 0o755)
+        self.configuration = root + "/shmregd.json"
+        self.socket = root + "/run/admin.sock"
+        self.client_socket = root + "/run/client.sock"
+        self.configure("{}")
+        with open(root + "/log", "w", encoding="utf-8") as log:
+            self.process = subprocess.Popen(
+                [
+                    os.environ["SHMREGD"],
+                    "--foreground",
+                    "--config=" + self.configuration,
+                    f"--runtime-directory={root}/run",
+                    f"--state-directory={root}/state",
+                ],
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+            )
+        self.wait_until_ready()
+
+    def wait_until_ready(self):
+        for _ in range(TIMEOUT * 100):
+            with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+                probe.connect(self.socket)
+                return
+            if self.process.poll() is not None:
+                break
+            select.select([], [], [], 0.01)
+        with open(self.directory.name + "/log", encoding="utf-8") as log:
+            sys.exit("the daemon does not start: " + log.read())
+
+    def configure(self, text):
+        with open(self.configuration, "w", encoding="utf-8") as file:
+            file.write(text)
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(TIMEOUT)
+        self.directory.cleanup()
+
+
+def command(*arguments, socket_path=None):
+    return [os.environ["SHMREGCTL"], "--socket=" + (socket_path or daemon.socket), *arguments]
+
+
+def ctl(*arguments, user=False, socket_path=None, **options):
+    """Runs shmregctl; returns the finished process with its bytes."""
+    if "stdin" not in options and "input" not in options:
+        options["stdin"] = subprocess.DEVNULL
+    options.setdefault("stdout", subprocess.PIPE)
+    return subprocess.run(
+        command(*arguments, socket_path=socket_path),
+        stderr=subprocess.PIPE,
+        preexec_fn=as_user if user else None,
+        timeout=TIMEOUT,
+        check=False,
+        **options,
+    )
+
+
+class Holder:
+    """A process of another user that holds a region, under a name that is meant to do harm."""
+
+    NAME = b"\x1b[m\xc2\x9b\x7fevil"
+
+    def __init__(self, region, access):
+        self.wake, theirs = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                self.hold(region, access, theirs)
+            finally:
+                os._exit(1)
+        os.close(theirs)
+        assert os.read(self.wake, 1) == b"+", "the holder did not get its region"
+
+    def hold(self, region, access, ready):
+        ctypes.CDLL(None).prctl(PR_SET_NAME, self.NAME, 0, 0, 0)
+        library = ctypes.CDLL(os.environ["LIBSHMREG"])
+        connection, handle = ctypes.c_void_p(), ctypes.c_void_p()
+        as_user()
+        if library.shmreg_connect(daemon.client_socket.encode(), ctypes.byref(connection)) < 0:
+            return
+        if library.shmreg_open(connection, region.encode(), access, ctypes.byref(handle)) < 0:
+            return
+        os.write(ready, b"+")
+        signal.pause()
+
+    def end(self):
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        os.close(self.wake)
+
+
+class Case(unittest.TestCase):
+    maxDiff = None
+
+    def succeed(self, *arguments, **options):
+        """Runs a command that must succeed and keep standard error empty; returns its output."""
+        result = ctl(*arguments, **options)
+        self.assertEqual((result.returncode, result.stderr), (0, b""), arguments)
+        return result.stdout
+
+    def reply(self, *arguments, **options):
+        """The one object that --json prints."""
+        output = self.succeed("--json", *arguments, **options)
+        self.assertEqual(output.count(b"\n"), 1)
+        return json.loads(output)
+
+    def fail(self, *arguments, status=1, saying="", **options):
+        result = ctl(*arguments, **options)
+        self.assertEqual(result.returncode, status, (arguments, result.stderr))
+        self.assertTrue(result.stderr.startswith(b"shmregctl: "), result.stderr)
+        self.assertIn(saying, result.stderr.decode())
+        self.assertIsNone(CONTROL.search(result.stderr), result.stderr)
+        self.assertEqual(b"--help'" in result.stderr, status == 2, result.stderr)
+        return result
+
+    def tearDown(self):
+        for region in self.reply("list")["regions"]:
+            self.succeed("destroy", region["name"])
+
+
+class Regions(Case):
+    def test_create_says_nothing_and_show_says_it_all(self):
+        self.assertEqual(
+            self.succeed(
+                *("create", "feed/prices", "4M", "--backing=memfd", "--max-size", "8MiB"),
+                *("--mode=640", f"--acl=user:{USER}:rw,group:0:r"),
+                *("--attributes", '{"dtype": "<f4"}', "--lifetime=attached", "--seconds=5m"),
+            ),
+            b"",
+        )
+        region = self.reply("show", "feed/prices")["region"]
+        expected = {
+            "name": "feed/prices",
+            "version": 1,
+            "backing": "memfd",
+            "size": 4 << 20,
+            "max_size": 8 << 20,
+            "owner_uid": 0,
+            "mode": "0640",
+            "acl": [f"user:{USER}:rw", "group:0:r"],
+            "attributes": {"dtype": "<f4"},
+            "lifetime": "attached",
+            "seconds": 300,
+        }
+        self.assertEqual({key: region[key] for key in expected}, expected)
+        shown = self.succeed("show", "feed/prices").decode()
+        for text in ("4 MiB (4194304 bytes)", "8 MiB", "memfd", "attached 5m", '"dtype": "<f4"'):
+            self.assertIn(text, shown)
+
+    def test_create_with_nothing_but_a_size(self):
+        region = self.reply("create", "--", "a", "1")["region"]
+        self.assertEqual((region["mode"], region["lifetime"]), ("0600", "persistent"))
+        self.fail("create", "a", "1", saying="'a'")
+
+    def test_create_refused_before_the_daemon_is_asked(self):
+        for arguments in (
+            ("1.5G",),
+            ("-1",),
+            ("4KB",),
+            ("",),
+            ("1", "--backing=disk"),
+            ("1", "--lifetime=forever"),
+            ("1", "--mode=0777"),
+            ("1", "--mode=rw"),
+            ("1", "--acl=alice"),
+            ("1", "--attributes=[]"),
+            ("1", "--seconds=soon"),
+            ("1", "--max-size=big"),
+            ("1", "--frob"),
+            ("1", "2"),
+            (),
+        ):
+            self.fail("create", "a", *arguments, status=2, socket_path="/nonexistent")
+
+    def test_create_refused_by_the_daemon(self):
+        self.fail("create", "a", "0")
+        self.fail("create", "../a", "1", saying="name")
+        self.fail("create", "a\x1b[31m", "1")
+        self.fail("create", "a", "2", "--max-size=1")
+        self.fail("create", "a", "1", "--lifetime=owner")
+        self.fail("create", b"\xff", "1", status=2, saying="UTF-8")
+
+    def test_list(self):
+        self.assertEqual(self.succeed("list"), b"")
+        for name in ("b/2", "b/1", "a"):
+            self.succeed("create", name, "1536", "--mode=0604", "--acl=user:1:r")
+        rows = [line.split() for line in self.succeed("list").decode().splitlines()]
+        self.assertEqual([row[0] for row in rows], ["NAME", "a", "b/1", "b/2"])
+        self.assertEqual(rows[1][1:8], ["1.5", "KiB", "shm", "persistent", "root", "0604+", "1"])
+        self.assertEqual([r["name"] for r in self.reply("list", "b/")["regions"]], ["b/1", "b/2"])
+        self.assertEqual(self.reply("list", "zzz"), {"regions": []})
+
+    def test_destroy_goes_on_after_a_refusal(self):
+        self.succeed("create", "a", "1")
+        self.succeed("create", "c", "1")
+        result = self.fail("destroy", "a", "nope", "c", "never")
+        self.assertEqual(result.stderr.count(b"shmregctl: "), 2)
+        self.assertIn(b"'nope'", result.stderr)
+        self.assertIn(b"'never'", result.stderr)
+        self.assertEqual(self.reply("list")["regions"], [])
+
+    def test_lease(self):
+        self.succeed("create", "l", "1", "--lifetime=lease", "--seconds=1m")
+        region = self.reply("renew", "l", "2h")["region"]
+        self.assertGreater(region["remaining_seconds"], 7000)
+        self.assertIn("left", self.succeed("show", "l").decode())
+        self.succeed("renew", "l")
+        self.fail("renew", "l", "tomorrow", status=2)
+        self.succeed("create", "p", "1")
+        self.fail("renew", "p", saying="'p'")
+
+    def test_holders_and_clients(self):
+        self.succeed("create", "held", "1", f"--acl=user:{USER}:rw")
+        holders = [Holder("held", 1), Holder("held", 2)]
+        try:
+            shown = self.reply("show", "held")
+            self.assertEqual(
+                sorted((a["pid"], a["uid"], a["access"]) for a in shown["attachments"]),
+                sorted([(holders[0].pid, USER, "read"), (holders[1].pid, USER, "write")]),
+            )
+            table = self.succeed("show", "held").decode()
+            for holder in holders:
+                self.assertRegex(table, rf"(?m)^ *{holder.pid} +{USER} +(read|write) +1 ")
+            clients = self.succeed("clients")
+            self.assertIsNone(CONTROL.search(clients), clients)
+            self.assertIn(b"evil", clients)
+            raw = self.succeed("clients", "--json")
+            self.assertIsNone(CONTROL.search(raw), raw)
+            self.assertEqual(
+                {client["pid"] for client in json.loads(raw)["clients"]},
+                {holder.pid for holder in holders},
+            )
+            self.assertIn(str(holders[0].pid).encode(), self.succeed("clients", user=True))
+        finally:
+            for holder in holders:
+                holder.end()
+
+
+class Values(Case):
+    def put_and_get(self, data, as_file):
+        with tempfile.TemporaryFile() as file:
+            if as_file:
+                file.write(b"skipped" + data)
+                file.flush()
+                os.lseek(file.fileno(), len(b"skipped"), os.SEEK_SET)
+                self.succeed("put", "v", stdin=file)
+            else:
+                self.succeed("put", "v", input=data)
+        self.assertEqual(self.succeed("get", "v"), data)
+
+    def test_every_size_around_a_part(self):
+        for size in (1, 2, 3, 61439, 61440, 61441, 122880, 3 << 20):
+            data = os.urandom(size)
+            self.put_and_get(data, as_file=True)
+            self.put_and_get(data[::-1], as_file=False)
+        self.assertEqual(self.reply("show", "v")["region"]["version"], 16)
+
+    def test_put_creates_with_a_mode(self):
+        self.assertEqual(self.reply("put", "v", "--mode=0604", input=b"x" * 100000)["version"], 1)
+        self.assertEqual(self.reply("show", "v")["region"]["mode"], "0604")
+        self.assertEqual(self.succeed("get", "v", user=True), b"x" * 100000)
+        self.fail("put", "v", "--mode=9", status=2, input=b"x")
+
+    def test_put_of_a_file_that_hides_its_size(self):
+        with open("/proc/self/environ", "rb") as file:
+            expected = file.read()
+        with open("/proc/self/environ", "rb") as file:
+            self.succeed("put", "v", stdin=file)
+        self.assertEqual(self.succeed("get", "v"), expected)
+
+    def test_what_cannot_be_put_or_got(self):
+        self.fail("put", "v", input=b"", saying="'v'")
+        directory = os.open("/", os.O_RDONLY)
+        self.fail("put", "v", stdin=directory, saying="standard input")
+        os.close(directory)
+        self.fail("get", "nope", saying="'nope'")
+        self.succeed("put", "v", input=b"secret")
+        self.fail("get", "v", user=True, saying="'r'")
+        self.fail("put", "v", user=True, input=b"x", saying="'w'")
+
+    def test_json_parts_are_one_object_a_line(self):
+        self.succeed("put", "v", input=b"y" * 150000)
+        lines = self.succeed("get", "v", "--json").splitlines()
+        self.assertEqual(len(lines), 3)
+        self.assertEqual([json.loads(line)["size"] for line in lines], [150000] * 3)
+
+    def test_output_that_cannot_be_written(self):
+        self.succeed("put", "v", input=b"z" * (1 << 20))
+        with open("/dev/full", "wb") as full:
+            self.fail("get", "v", stdout=full, saying="No space left")
+            self.fail("list", stdout=full, saying="No space left")
+            self.fail("--help", stdout=full, saying="No space left")
+        reader, writer = os.pipe()
+        os.close(reader)
+        with open(writer, "wb") as pipe:
+            self.fail("get", "v", stdout=pipe, saying="Broken pipe")
+        closed = ["sh", "-c", '"$@" >&-', "sh", *command("list")]
+        result = subprocess.run(closed, capture_output=True, timeout=TIMEOUT, check=False)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(b"Bad file descriptor", result.stderr)
+
+
+class Changes(Case):
+    def setUp(self):
+        self.succeed("create", "a", "1")
+        self.succeed("create", "b", "1")
+
+    def region(self, name="a"):
+        return self.reply("show", name)["region"]
+
+    def test_chmod(self):
+        self.assertEqual(self.succeed("chmod", "644", "a", "b"), b"")
+        self.assertEqual((self.region("a")["mode"], self.region("b")["mode"]), ("0644", "0644"))
+        self.fail("chmod", "u+r", "a", status=2)
+        self.fail("chmod", "0644", status=2)
+        self.fail("chmod", "0600", "a", user=True, saying="'m'")
+
+    def test_acl(self):
+        self.assertEqual(self.succeed("acl", "a"), b"")
+        self.succeed("acl", "a", f"user:{USER}:rwm,group:5:r")
+        self.assertEqual(self.succeed("acl", "a"), f"user:{USER}:rwm\ngroup:5:r\n".encode())
+        self.succeed("acl", "a", "-group:5", "+user:7:r", f"-user:{USER}:m")
+        self.assertEqual(self.region()["acl"], [f"user:{USER}:rw", "user:7:r"])
+        self.fail("acl", "a", "-group:5", saying="group:5")
+        self.fail("acl", "a", "user:1:r", "+user:2:r", status=2)
+        self.fail("acl", "a", "user:1", status=2)
+        self.fail("acl", "a", "+user:1:q", status=2)
+        self.succeed("acl", "a", "")
+        self.assertEqual(self.region()["acl"], [])
+        self.assertEqual(self.reply("acl", "a", "user:7:r")["region"]["acl"], ["user:7:r"])
+        self.assertEqual(self.reply("acl", "a")["region"]["acl"], ["user:7:r"])
+
+    def test_rights_given_are_rights_to_use(self):
+        self.fail("get", "a", user=True)
+        self.succeed("acl", "a", f"+user:{USER}:r")
+        self.assertEqual(self.succeed("get", "a", user=True), b"\0")
+        self.assertEqual([r["name"] for r in self.reply("list", user=True)["regions"]], ["a"])
+
+    def test_attr(self):
+        self.assertEqual(self.succeed("attr", "a"), b"{}\n")
+        self.succeed("attr", "a", '{"dtype": "<f4", "unit": "µm"}')
+        self.assertEqual(self.succeed("attr", "a").decode(), '{"dtype":"<f4","unit":"µm"}\n')
+        self.succeed("attr", "a", "shape=[2,3]", "unit=", "note=it's here")
+        self.assertEqual(
+            self.region()["attributes"], {"dtype": "<f4", "shape": [2, 3], "note": "it's here"}
+        )
+        self.fail("attr", "a", "[]", status=2)
+        self.fail("attr", "a", "{", status=2)
+        self.fail("attr", "a", '{"x": "' + "y" * 5000 + '"}')
+        self.fail("attr", "a", "x=1", user=True)
+
+
+class TheDaemon(Case):
+    def test_ping_status_reload(self):
+        self.assertRegex(self.succeed("ping"), rb"^the daemon answered after [0-9.]+ ms\n$")
+        self.assertEqual(self.reply("ping"), {})
+        status = self.reply("status")
+        self.assertEqual(status["pid"], daemon.process.pid)
+        shown = self.succeed("status", user=True).decode()
+        self.assertIn(str(daemon.process.pid), shown)
+        self.assertRegex(shown, r"(?m)^KIND +USED +LIMIT$")
+        self.assertEqual(self.succeed("reload"), b"")
+        self.fail("reload", user=True, saying="administrator")
+
+    def test_a_reload_that_is_refused_names_the_place(self):
+        daemon.configure("{\n  nonsense\n}")
+        try:
+            self.fail("reload", saying=daemon.configuration)
+        finally:
+            daemon.configure("{}")
+        self.succeed("reload")
+
+    def monitor(self, *options):
+        return subprocess.Popen(
+            command("monitor", *options), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+
+    def lines_until(self, process, text):
+        """Makes and ends regions until the monitor, which is heard from first then, tells of one."""
+        lines = []
+        for _ in range(TIMEOUT * 10):
+            self.succeed("create", "m", "1")
+            self.succeed("destroy", "m")
+            if lines or select.select([process.stdout], [], [], 0.1)[0]:
+                lines.append(process.stdout.readline())
+                if text in lines[-1]:
+                    return lines
+        raise AssertionError(f"{text} not among {lines}")
+
+    def test_monitor(self):
+        for options in ((), ("--json",)):
+            process = self.monitor(*options)
+            lines = self.lines_until(process, b"destroyed")
+            for line in lines:
+                self.assertIn(b"m", line)
+                if options:
+                    self.assertEqual(json.loads(line)["region"], "m")
+            process.send_signal(signal.SIGINT)
+            self.assertEqual(process.wait(TIMEOUT), -signal.SIGINT)
+            process.stdout.close()
+            process.stderr.close()
+
+    def test_monitor_into_a_pipe_that_breaks(self):
+        process = self.monitor()
+        self.lines_until(process, b"created")
+        process.stdout.close()
+        while process.poll() is None:
+            self.succeed("create", "m", "1")
+            self.succeed("destroy", "m")
+        self.assertEqual(process.returncode, 1)
+        self.assertIn(b"Broken pipe", process.stderr.read())
+        process.stderr.close()
+
+
+class CommandLine(Case):
+    def test_usage_errors(self):
+        for arguments, text in (
+            ((), "command"),
+            (("frob",), "'frob'"),
+            (("show",), "NAME"),
+            (("show", "a", "b"), "'b'"),
+            (("ping", "x"), "'x'"),
+            (("list", "--frob"), "--frob"),
+            (("--user", "list"), "exclude"),
+            (("\x1b[2J",), "u001b"),
+        ):
+            self.fail(*arguments, status=2, saying=text)
+
+    def test_help_and_version(self):
+        names = re.findall(rb"(?m)^  ([a-z]+) ", self.succeed("--help"))
+        self.assertEqual(len(names), 15)
+        for name in names:
+            self.assertIn(b"Usage: shmregctl " + name, self.succeed(name.decode(), "--help"))
+        self.assertRegex(self.succeed("--version"), rb"^shmregctl [0-9.]+\n$")
+
+    def test_where_the_daemon_is(self):
+        environment = dict(os.environ, SHMREG_ADMIN_SOCKET=daemon.socket)
+
+        def ping(*options):
+            return subprocess.run(
+                [os.environ["SHMREGCTL"], *options, "ping"],
+                env=environment,
+                capture_output=True,
+                timeout=TIMEOUT,
+                check=False,
+            )
+
+        self.assertEqual(ping().returncode, 0)
+        self.fail("ping", socket_path="/nonexistent/sock", saying="/nonexistent/sock")
+        self.fail("ping", socket_path="/" + "x" * 200, saying="path")
+        with tempfile.TemporaryDirectory() as runtime:
+            os.symlink(os.path.dirname(daemon.socket), runtime + "/shmregd")
+            for value, status in ((runtime, 0), ("", 1), ("relative", 1)):
+                environment["XDG_RUNTIME_DIR"] = value
+                result = ping("--user")
+                self.assertEqual(result.returncode, status, result.stderr)
+
+    def test_a_daemon_that_talks_nonsense(self):
+        for answer, text in (
+            (b"", "closed the connection"),
+            (b"HTTP/1.1 400 Bad Request\r\n\r\n\0", "no JSON"),
+            (b"[]\0", "no Varlink reply"),
+            (b'{"parameters": {"regions": [{"name": 1}]}}\0', "makes no sense"),
+            (b'{"parameters": {"regions": ', "closed the connection"),
+            (b'{"error": "org.varlink.service.MethodNotFound"}\0', "MethodNotFound"),
+        ):
+            with tempfile.TemporaryDirectory() as directory, socket.socket(socket.AF_UNIX) as fake:
+                fake.bind(directory + "/sock")
+                fake.listen()
+                server = threading.Thread(target=self.answer, args=(fake, answer))
+                server.start()
+                self.fail("list", socket_path=directory + "/sock", saying=text)
+                server.join()
+
+    @staticmethod
+    def answer(fake, answer):
+        connection, _ = fake.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(answer)
+
+    def on_terminal(self, *arguments, **environment):
+        ours, theirs = pty.openpty()
+        subprocess.run(
+            command(*arguments),
+            stdout=theirs,
+            env={"TERM": "xterm", **environment},
+            check=True,
+            timeout=TIMEOUT,
+        )
+        os.close(theirs)
+        output = b""
+        with contextlib.suppress(OSError):
+            while chunk := os.read(ours, 65536):
+                output += chunk
+        os.close(ours)
+        return output
+
+    def test_colour_is_for_terminals_that_want_it(self):
+        self.assertIn(b"\x1b[1mNAME", self.on_terminal("list"))
+        self.assertTrue(self.on_terminal("list", NO_COLOR="1").startswith(b"NAME"))
+        self.assertTrue(self.on_terminal("list", "--no-color").startswith(b"NAME"))
+        self.assertTrue(self.on_terminal("list", TERM="dumb").startswith(b"NAME"))
+        self.succeed("create", "a", "1")
+        self.assertNotIn(b"\x1b", self.succeed("list"))
+
+
+if __name__ == "__main__":
+    if os.geteuid() != 0:
+        sys.exit("this test must be root, to be two users")
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    daemon = Daemon()
+    try:
+        unittest.main()
+    finally:
+        daemon.stop()
