@@ -111,7 +111,7 @@ END_TEST
 
 START_TEST(it_grows_as_needed) {
     struct registry *registry;
-    char key[16], value[3000];
+    char key[32], value[3000];
 
     scratch_mount(256 * MiB);
     memset(value, 'v', sizeof(value) - 1);
