@@ -119,14 +119,18 @@ int command_list(struct ctl *ctl, const struct invocation *invocation, struct er
 
 static int print_size(const struct ctl *ctl, const struct view *view, struct error *error) {
     char size[SIZE_TEXT_MAX], max_size[SIZE_TEXT_MAX];
+    int r;
 
     size_format(view->size, size);
     size_format(view->max_size, max_size);
-    if (view->max_size == view->size)
-        return ctl_print_field(ctl, error, "Size:", "%s (%" JSON_INTEGER_FORMAT " bytes)", size,
-                               view->size);
-    return ctl_print_field(ctl, error, "Size:", "%s (%" JSON_INTEGER_FORMAT " bytes), at most %s",
-                           size, view->size, max_size);
+    if (view->size < 1024)
+        r = ctl_print_field(ctl, error, "Size:", "%s", size);
+    else
+        r = ctl_print_field(ctl, error, "Size:", "%s (%" JSON_INTEGER_FORMAT " bytes)", size,
+                            view->size);
+    if (r == 0 && view->max_size > view->size)
+        r = ctl_print_field(ctl, error, "Maximum:", "%s", max_size);
+    return r;
 }
 
 static int print_lifetime(const struct ctl *ctl, const struct view *view, struct error *error) {
