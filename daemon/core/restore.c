@@ -103,8 +103,6 @@ static int restore_region(struct restorer *restorer, const struct region_record 
     struct manager *manager = restorer->manager;
     int r;
 
-    if (manager_lookup(manager, record->name))
-        return error_set(error, -EEXIST, "another record has the name '%s'", record->name);
     if (!region)
         return error_set(error, -ENOMEM, "no memory for a region");
     *region = (struct region){
@@ -124,6 +122,8 @@ static int restore_region(struct restorer *restorer, const struct region_record 
     LIST_INIT(&region->attachments);
     if (!region->name || !region->attributes)
         return error_set(error, -ENOMEM, "no memory for a region");
+    if (manager_lookup(manager, record->name))
+        return error_set(error, -EEXIST, "another record has the name '%s'", record->name);
     r = access_init(&region->access, record->owner_uid, record->owner_gid, record->mode,
                     record->acl, ACCESS_RECORDED, error);
     if (r == 0)
