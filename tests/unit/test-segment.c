@@ -261,9 +261,11 @@ END_TEST
 
 START_TEST(without_descriptors_it_is_an_error_and_leaves_nothing) {
     struct rlimit limit;
+    rlim_t kept;
 
     setup();
     ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    kept = limit.rlim_cur;
     limit.rlim_cur = 0;
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
     for (EACH_BACKING(backing)) {
@@ -271,6 +273,8 @@ START_TEST(without_descriptors_it_is_an_error_and_leaves_nothing) {
 
         ck_assert_int_eq(try_new(backing, 7, &segment, NULL), -EMFILE);
     }
+    limit.rlim_cur = kept;
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
     teardown();
 }
 END_TEST
