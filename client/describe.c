@@ -63,7 +63,7 @@ int shmreg_describe(shmreg_conn *conn, const char *name, struct shmreg_descripti
     if (r < 0)
         return r;
     talking = talk_lock(conn);
-    r = connection_call(conn, &call);
+    r = connection_call(talking, &call);
     if (r < 0)
         return r;
     *ret = copy(&call.reply);

@@ -195,7 +195,7 @@ static int restore(struct shmreg_conn *conn) {
 }
 
 static int make(struct shmreg_conn *conn, int64_t deadline_msec) {
-    bool resumed;
+    bool resumed = false;
     int r = link_connect(conn, deadline_msec);
 
     if (r == 0)

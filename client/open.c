@@ -154,9 +154,9 @@ int shmreg_open_many(shmreg_conn *conn, const char *const names[], size_t count,
         return fail(-EINVAL, "%zu regions at once: the most is %u", count, SHMREG_OPEN_MAX);
     talking = talk_lock(conn);
     for (size_t i = 0; i < count && r == 0; i++)
-        r = select_region(conn, &selection, i, names[i], access);
+        r = select_region(talking, &selection, i, names[i], access);
     if (r == 0 && selection.n_asked > 0)
-        r = open_regions(conn, selection.asked, selection.n_asked);
+        r = open_regions(talking, selection.asked, selection.n_asked);
     if (r < 0) {
         selection_undo(&selection, count);
         return r;

@@ -20,7 +20,7 @@ static int ask(struct shmreg_conn *conn, enum wire_op op, const void *body,
     if (r < 0)
         return r;
     talking = talk_lock(conn);
-    r = connection_call(conn, &call);
+    r = connection_call(talking, &call);
     if (ret_repeated)
         *ret_repeated = call.repeated;
     return r;
