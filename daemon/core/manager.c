@@ -27,12 +27,14 @@ struct registry *manager_registry(const struct manager *manager, enum backing ba
 }
 
 static int reserve_ids(struct manager *manager, struct error *error) {
+    struct registry *registries[] = {manager->durable_registry, manager->volatile_registry};
     uint64_t end = manager->next_id + ID_BLOCK;
     char text[24];
-    int r;
+    int r = 0;
 
     snprintf(text, sizeof(text), "%" PRIu64, end);
-    r = registry_put(manager->durable_registry, REGISTRY_META, "next_id", text, error);
+    for (size_t i = 0; i < ARRAY_SIZE(registries) && r == 0; i++)
+        r = registry_put(registries[i], REGISTRY_META, "next_id", text, error);
     if (r < 0)
         return r;
     manager->reserved_ids = end;
@@ -47,13 +49,22 @@ int manager_next_id(struct manager *manager, uint64_t *ret, struct error *error)
     return r;
 }
 
+/* The higher of the two: either registry may have been lost, and what the other one has must not
+ * meet its own ids again. */
 static int load_next_id(struct manager *manager) {
-    _cleanup_free_ char *text = NULL;
-    int r = registry_get(manager->durable_registry, REGISTRY_META, "next_id", &text);
+    struct registry *registries[] = {manager->durable_registry, manager->volatile_registry};
 
-    if (r < 0 && r != -ENOENT)
-        return r;
-    manager->next_id = r == 0 ? strtoull(text, NULL, 10) : 1;
+    manager->next_id = 1;
+    for (size_t i = 0; i < ARRAY_SIZE(registries); i++) {
+        _cleanup_free_ char *text = NULL;
+        int r = registry_get(registries[i], REGISTRY_META, "next_id", &text);
+        uint64_t next = r == 0 ? strtoull(text, NULL, 10) : 0;
+
+        if (r < 0 && r != -ENOENT)
+            return r;
+        if (next > manager->next_id)
+            manager->next_id = next;
+    }
     manager->reserved_ids = manager->next_id;
     return 0;
 }
