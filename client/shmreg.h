@@ -86,7 +86,7 @@ enum shmreg_lifetime {
 #define SHMREG_EXISTING_OK 1u /* if the region exists already, take it as it is */
 #define SHMREG_DETACHED 2u    /* create only: nothing is mapped, *ret becomes NULL (ret may be) */
 
-/* shmreg_options.mode: rw for the owner, nothing for others. */
+/* As a mode where a region is created: 0600. Where rights are changed: the mode as it is. */
 #define SHMREG_MODE_DEFAULT UINT32_MAX
 
 /* The largest value of shmreg_put() and shmreg_get(), in bytes; the longest attributes; the most
@@ -96,15 +96,16 @@ enum shmreg_lifetime {
 #define SHMREG_OPEN_MAX 64u
 
 /* What shmreg_create() may be told. Fill it through SHMREG_OPTIONS(.mode = 0640, ...), which
- * leaves the rest at its default and keeps programs working when the struct grows. In C++, and in
- * other languages, zero it, then set struct_size to its size and mode to SHMREG_MODE_DEFAULT. */
+ * leaves the rest at its default and keeps programs working when the struct grows. In C++ and
+ * other languages, zero it and set struct_size to its size. */
 struct shmreg_options {
     size_t struct_size;     /* set by SHMREG_OPTIONS() */
     uint32_t flags;         /* SHMREG_EXISTING_OK, SHMREG_DETACHED */
     uint32_t backing;       /* enum shmreg_backing */
     uint32_t lifetime;      /* enum shmreg_lifetime; 0 is SHMREG_PERSISTENT */
     uint32_t seconds;       /* the linger of SHMREG_ATTACHED, the duration of SHMREG_LEASE */
-    uint32_t mode;          /* 0 to 0666: r and w for owner, group, others */
+    uint32_t mode;          /* r and w for owner, group, others, at most 0666. 0 is 0600: the owner
+                               has every right anyway */
     uint32_t reserved;      /* 0 */
     uint64_t max_size;      /* bytes the region may ever have, and what quotas count; 0: its size */
     const char *acl;        /* further rules, "user:alice:rw,group:quants:r"; NULL for none */
@@ -112,8 +113,7 @@ struct shmreg_options {
 };
 
 #define SHMREG_OPTIONS(...)                                                                        \
-    (&(struct shmreg_options){                                                                     \
-        .struct_size = sizeof(struct shmreg_options), .mode = SHMREG_MODE_DEFAULT, ##__VA_ARGS__})
+    (&(struct shmreg_options){.struct_size = sizeof(struct shmreg_options), ##__VA_ARGS__})
 
 /* What a region is, from shmreg_describe(). Strings live as long as the struct. */
 struct shmreg_description {
