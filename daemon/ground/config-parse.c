@@ -46,9 +46,10 @@ __attribute__((format(printf, 2, 3))) static int mistake(const struct reader *re
     va_start(arguments, format);
     vsnprintf(sentence, sizeof(sentence), format, arguments);
     va_end(arguments);
-    return error_set(reader->error, -EINVAL, "%s:%u: %s%s%s", reader->file,
-                     config_position(reader->text, reader->path, reader->depth), path,
-                     *path ? ": " : "", sentence);
+    error_set(reader->error, -EINVAL, "%s:%u: %s%s%s", reader->file,
+              config_position(reader->text, reader->path, reader->depth), path, *path ? ": " : "",
+              sentence);
+    return -EINVAL;
 }
 
 /* Reads every key of an object by @read_key, with the path leading to it. */
@@ -223,10 +224,10 @@ static int limits_of_user(struct config *config, uid_t uid, struct limits **ret)
 /* One entry of "users"; @data is the object. */
 static int read_user(struct reader *reader, const char *name, const json_t *value,
                      const void *data) {
-    struct limits *limits;
+    struct limits *limits = NULL;
     const char *other;
     json_t *ignored;
-    uid_t uid, other_uid;
+    uid_t uid = 0, other_uid = 0;
     int r = find_user(reader, name, &uid);
 
     if (r < 0)

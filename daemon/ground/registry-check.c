@@ -105,7 +105,7 @@ static int take_pages(struct checker *checker, uint64_t first, uint64_t count) {
 
 /* A value on pages of its own. */
 static int check_overflow(struct checker *checker, uint64_t page, size_t size) {
-    struct page_header header;
+    struct page_header header = {0};
     uint64_t count = (sizeof(header) - 1 + size) / checker->page_size + 1;
     uint32_t recorded;
     int r = take_pages(checker, page, count);

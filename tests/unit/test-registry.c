@@ -46,9 +46,19 @@ static void expect(struct registry *registry, enum registry_table table, const c
         ck_assert_str_eq(found, value);
 }
 
-static int append_key(void *data, const char *key, const char *value) {
-    strcat(strcat(strcat(strcat(data, key), "="), value), " ");
-    return 0;
+static int write_record(void *data, const char *key, const char *value) {
+    return fprintf(data, "%s=%s ", key, value) < 0 ? -EIO : 0;
+}
+
+static void expect_records(struct registry *registry, enum registry_table table,
+                           const char *expected) {
+    char text[256] = "";
+    _cleanup_fclose_ FILE *stream = fmemopen(text, sizeof(text), "w");
+
+    ck_assert_ptr_nonnull(stream);
+    ck_assert_int_eq(registry_each(registry, table, write_record, stream), 0);
+    ck_assert_int_eq(fflush(stream), 0);
+    ck_assert_str_eq(text, expected);
 }
 
 static int stop_at_b(void *data, const char *key, const char *value) {
@@ -72,8 +82,7 @@ static unsigned count_records(struct registry *registry, enum registry_table tab
 }
 
 START_TEST(records_outlive_the_registry) {
-    char all[64] = "";
-    int seen = 0;
+    int seen;
 
     for (int durable = 0; durable <= 1; durable++) {
         struct registry *registry;
@@ -98,9 +107,7 @@ START_TEST(records_outlive_the_registry) {
         expect(registry, REGISTRY_HOLDERS, "a", "holder");
         expect(registry, REGISTRY_REGIONS, "gone", NULL);
         expect(registry, REGISTRY_META, "a", NULL);
-        all[0] = '\0';
-        ck_assert_int_eq(registry_each(registry, REGISTRY_REGIONS, append_key, all), 0);
-        ck_assert_str_eq(all, "a=new b={} c= ");
+        expect_records(registry, REGISTRY_REGIONS, "a=new b={} c= ");
         seen = 0;
         ck_assert_int_eq(registry_each(registry, REGISTRY_REGIONS, stop_at_b, &seen), 7);
         ck_assert_int_eq(seen, 2);
@@ -244,12 +251,12 @@ static char *make_rich_file(size_t *ret_size) {
     struct registry *registry = open_registry(false);
     char key[16], value[9000];
 
-    for (int i = 0; i < 1500; i++) {
+    for (int i = 0; i < 600; i++) {
         snprintf(key, sizeof(key), "%08d", i);
         snprintf(value, sizeof(value), "%0*d", i % 50 == 0 ? 8000 : 200, i);
         put(registry, REGISTRY_REGIONS, key, value);
     }
-    for (int i = 0; i < 1500; i += 3) {
+    for (int i = 0; i < 600; i += 3) {
         snprintf(key, sizeof(key), "%08d", i);
         delete_record(registry, REGISTRY_REGIONS, key);
     }
@@ -263,11 +270,11 @@ static unsigned use_registry(void) {
     unsigned count = count_records(registry, REGISTRY_REGIONS);
 
     snprintf(value, sizeof(value), "%04999d", 0);
-    for (int i = 0; i < 60; i++) {
-        snprintf(key, sizeof(key), "%08d", i * 25);
+    for (size_t i = 0; i < 60; i++) {
+        snprintf(key, sizeof(key), "%08zu", i * 10);
         put(registry, REGISTRY_REGIONS, key, value + i * 80);
     }
-    for (int i = 0; i < 1500; i += 10) {
+    for (int i = 0; i < 600; i += 10) {
         snprintf(key, sizeof(key), "%08d", i);
         delete_record(registry, REGISTRY_REGIONS, key);
     }
@@ -286,7 +293,7 @@ START_TEST(damage_never_crashes_it) {
     good = make_rich_file(&size);
     bad = malloc(size);
     ck_assert_ptr_nonnull(bad);
-    for (int round = 0; round < 400; round++) {
+    for (int round = 0; round < 150; round++) {
         memcpy(bad, good, size);
         for (int i = 0; i < 1 + round % 4; i++) {
             size_t page = round % 3 == 0 ? (size_t)rand() % 3 : (size_t)rand() % 100;
@@ -298,8 +305,8 @@ START_TEST(damage_never_crashes_it) {
         *(use_registry() == 0 ? &fresh : &whole) += 1;
         ck_assert_int_eq(system("rm -rf " SCRATCH "/quarantine"), 0);
     }
-    ck_assert_uint_gt(fresh, 50);
-    ck_assert_uint_gt(whole, 50);
+    ck_assert_uint_gt(fresh, 20);
+    ck_assert_uint_gt(whole, 20);
 }
 END_TEST
 
@@ -467,7 +474,7 @@ static void kill_again_and_again(bool durable) {
     unsigned done = 0;
 
     scratch_mount(512 * MiB);
-    for (unsigned round = 1; round <= 80; round++) {
+    for (unsigned round = 1; round <= 40; round++) {
         struct registry *registry;
 
         done = kill_walk(durable, done, 1 + round * 37 % 101);
