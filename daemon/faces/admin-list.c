@@ -12,7 +12,7 @@
 #include <string.h>
 
 /* Bytes written before the client has to read. Each part walks over all names, so not too few. */
-#define PART_BYTES (256u * 1024)
+#define PART_BYTES 262144u
 
 struct region_list {
     struct varlink_stream stream;
@@ -35,7 +35,7 @@ static int add_region(void *data, struct region *region) {
     if (*list->last)
         varlink_write(varlink, ",", 1);
     varlink_write_json(varlink, format_region(region, &list->names));
-    strcpy(list->last, region->name);
+    snprintf(list->last, sizeof(list->last), "%s", region->name);
     return varlink_backlog(varlink) >= list->part_end;
 }
 
@@ -57,7 +57,8 @@ static void list_free(struct varlink_stream *stream) {
 void admin_list_regions(struct admin_connection *connection, const struct varlink_call *call) {
     static const char start[] = "{\"parameters\":{\"regions\":[";
     const char *prefix = parameter_text(call->parameters, "prefix", "");
-    struct region_list *list = calloc(1, sizeof(*list) + strlen(prefix) + 1);
+    size_t prefix_size = strlen(prefix) + 1;
+    struct region_list *list = calloc(1, sizeof(*list) + prefix_size);
     struct error error = {0};
 
     if (!list) {
@@ -66,7 +67,7 @@ void admin_list_regions(struct admin_connection *connection, const struct varlin
     }
     list->stream = (struct varlink_stream){.produce = produce, .free = list_free};
     list->connection = connection;
-    strcpy(list->prefix, prefix);
+    memcpy(list->prefix, prefix, prefix_size);
     if (!call->oneway)
         varlink_write(connection->varlink, start, sizeof(start) - 1);
     varlink_start_stream(call, &list->stream);

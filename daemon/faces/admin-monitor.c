@@ -5,8 +5,8 @@
 
 #include <errno.h>
 
-/* What a subscriber may leave unread. */
-#define UNREAD_MAX (1024u * 1024)
+/* Bytes that a subscriber may leave unread. */
+#define UNREAD_MAX 1048576u
 
 struct monitor {
     struct varlink_stream stream;

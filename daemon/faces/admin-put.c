@@ -29,7 +29,7 @@ static int decode(const json_t *parameters, struct part *part, struct error *err
     const json_t *data = parameter_json(parameters, "data");
     size_t length = json_string_length(data);
 
-    if (length > BASE64_LENGTH(WIRE_VALUE_MAX))
+    if (length > BASE64_LENGTH((size_t)WIRE_VALUE_MAX))
         return error_set(error, -EINVAL, "at most %u bytes travel in one part", WIRE_VALUE_MAX);
     part->data = malloc(length + 1);
     if (!part->data)
@@ -94,7 +94,7 @@ static int put_part(struct admin_connection *connection, const struct part *part
 void admin_put_value(struct admin_connection *connection, const struct varlink_call *call) {
     struct part part = {0};
     struct error error = {0};
-    uint32_t version;
+    uint32_t version = 0;
     int r = decode(call->parameters, &part, &error);
 
     if (r == 0)

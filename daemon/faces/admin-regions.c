@@ -63,19 +63,20 @@ static int join_acl(const json_t *parameters, char **ret, struct error *error) {
     *ret = NULL;
     if (!rules)
         return 0;
-    *ret = calloc(1, ACL_TEXT_MAX);
+    *ret = calloc(1, ACL_TEXT_MAX + 1);
     if (!*ret)
         return error_set(error, -ENOMEM, "no memory for access rules");
     json_array_foreach(rules, i, rule) {
         const char *text = json_string_value(rule);
+        size_t room = ACL_TEXT_MAX + 1 - length;
+        int size = snprintf(*ret + length, room, "%s%s", i > 0 ? "," : "", text);
 
         if (!*text || strchr(text, ','))
             return error_set(error, -EINVAL, "access rule '%s' is not one rule", text);
-        length += strlen(text) + 1;
-        if (length > ACL_TEXT_MAX)
+        if (size < 0 || (size_t)size >= room)
             return error_set(error, -EINVAL, "access rules have at most %d bytes in all",
                              ACL_TEXT_MAX);
-        strcat(i > 0 ? strcat(*ret, ",") : *ret, text);
+        length += (size_t)size;
     }
     return 0;
 }

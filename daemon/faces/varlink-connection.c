@@ -10,8 +10,8 @@
 #include <string.h>
 
 /* Output beyond this waits until the peer has read it down to the other. */
-#define BACKLOG_MAX (1024u * 1024)
-#define BACKLOG_LOW (128u * 1024)
+#define BACKLOG_MAX 1048576u
+#define BACKLOG_LOW 131072u
 
 /* Calls before other connections have their turn; a part of a stream is as much work as these. */
 #define CALLS_PER_TURN 16

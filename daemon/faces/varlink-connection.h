@@ -16,7 +16,7 @@
 
 #include "proto/cleanup.h"
 
-#define VARLINK_MESSAGE_MAX (256u * 1024)
+#define VARLINK_MESSAGE_MAX 262144u /* bytes: 256 KiB */
 
 struct varlink_connection;
 
