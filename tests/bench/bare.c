@@ -1,0 +1,48 @@
+/*
+ * Bare: see bare.h.
+ */
+#include "tests/bench/bare.h"
+
+#include <check.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "proto/packet.h"
+
+#define NAME_MAX_BYTES 256
+
+void bare_serve(int channel, void *data) {
+    int socket = *(int *)data;
+    struct packet_fds none;
+    char name[NAME_MAX_BYTES];
+
+    (void)channel;
+    while (packet_receive(socket, name, sizeof(name), &none) > 0) {
+        int fd = shm_open(name, O_RDONLY, 0);
+
+        ck_assert_int_ge(fd, 0);
+        ck_assert_int_eq(packet_send(socket, "", 1, &fd, 1), 0);
+        close(fd);
+    }
+}
+
+void *bare_open(int socket, const char *name, size_t size, int *ret_fd) {
+    struct packet_fds fds;
+    char reply;
+    void *data;
+
+    ck_assert_int_eq(packet_send(socket, name, strlen(name) + 1, NULL, 0), 0);
+    ck_assert_int_eq(packet_receive(socket, &reply, 1, &fds), 1);
+    ck_assert_uint_eq(fds.count, 1);
+    data = mmap(NULL, size, PROT_READ, MAP_SHARED, fds.fd[0], 0);
+    ck_assert_ptr_ne(data, MAP_FAILED);
+    *ret_fd = fds.fd[0];
+    return data;
+}
+
+void bare_close(void *data, size_t size, int fd) {
+    munmap(data, size);
+    close(fd);
+}
