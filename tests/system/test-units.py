@@ -1,0 +1,236 @@
+#!/usr/bin/env python3
+"""The units under a real systemd: they start, restart, reload and stop as an operator expects."""
+
+import json
+import os
+import sys
+import unittest
+
+from machine import DEADLINE_SECONDS, Machine, require_namespaces, wait_until
+
+BUILD_DIRECTORY = os.path.abspath(sys.argv.pop(1))
+CHECK_FILE = os.path.join(BUILD_DIRECTORY, "client/examples/example-check-file")
+DATA_FILE = "/usr/bin/tail"
+READER = 20001
+SERVICE = "shmregd.service"
+CONFIGURATION = "/etc/shmregd/shmregd.json"
+
+CONFIG_LOADED = "8f0b2a7c1d5e4a83b9d86c2f74a1e905"
+CONFIG_REFUSED = "3e1c64a2f7d84b0f9ab1d25c80e7f64d"
+REGION_CREATED = "a1c5d0b4e6f74c2d8b3e9f7a60d1c258"
+
+machine = None
+
+
+def setUpModule():
+    global machine
+    machine = Machine(BUILD_DIRECTORY)
+
+
+def tearDownModule():
+    machine.stop()
+
+
+def main_pid():
+    return int(machine.get_property(SERVICE, "MainPID"))
+
+
+def ctl(*arguments, **options):
+    return machine.run("shmregctl", *arguments, **options)
+
+
+def put(name, content, *options):
+    ctl("put", name, *options, input=content, text=False)
+
+
+def get(name):
+    return ctl("get", name, text=False).stdout
+
+
+def create_of_each_backing():
+    """Regions with some content, by name."""
+    contents = {}
+    for backing in ("shm", "memfd", "file"):
+        name = f"units/{backing}"
+        contents[name] = os.urandom(10000)
+        ctl("create", name, "10000", "--backing", backing)
+        put(name, contents[name])
+    return contents
+
+
+class UnitsTest(unittest.TestCase):
+    """Each test finds the service as it is after boot: not started, its sockets open, no regions."""
+
+    def tearDown(self):
+        result = ctl("--json", "list", check=False)
+        if result.returncode == 0:
+            for region in json.loads(result.stdout)["regions"]:
+                ctl("destroy", region["name"])
+        machine.run("rm", "-rf", "/etc/shmregd", f"/run/systemd/system/{SERVICE}.d")
+        machine.run("systemctl", "daemon-reload")
+        machine.run("systemctl", "stop", SERVICE)
+        machine.run("systemctl", "reset-failed")
+
+    def assert_contents(self, contents):
+        for name, content in contents.items():
+            self.assertEqual(get(name), content, name)
+
+    def wait_for_new_process(self, old):
+        wait_until(
+            lambda: main_pid() not in (0, old)
+            and machine.get_property(SERVICE, "ActiveState") == "active",
+            "the service was started again",
+        )
+
+    def test_first_use_of_admin_socket_starts_service(self):
+        self.assertEqual(machine.get_property(SERVICE, "ActiveState"), "inactive")
+        ctl("ping")
+        self.assertEqual(machine.get_property(SERVICE, "ActiveState"), "active")
+
+    def test_first_use_of_client_socket_starts_service(self):
+        result = machine.run(CHECK_FILE, "units/none", DATA_FILE, user=READER, check=False)
+        self.assertIn("units/none", result.stderr)
+        self.assertEqual(machine.get_property(SERVICE, "ActiveState"), "active")
+
+    def test_runs_as_its_own_user_without_capabilities(self):
+        ctl("ping")
+        status = machine.run("cat", f"/proc/{main_pid()}/status").stdout
+        fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+        uid = machine.run("id", "-u", "shmregd").stdout.strip()
+        self.assertEqual(fields["Uid"].split(), [uid] * 4)
+        for kind in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+            self.assertEqual(int(fields[kind], 16), 0, kind)
+        self.assertEqual(fields["NoNewPrivs"], "1")
+        self.assertEqual(fields["Seccomp"], "2")
+
+    def test_directories_are_its_own(self):
+        ctl("ping")
+        modes = machine.run("stat", "--format=%U %a", "/run/shmregd", "/var/lib/shmregd").stdout
+        self.assertEqual(modes.splitlines(), ["shmregd 755", "shmregd 700"])
+
+    def test_status_has_a_sentence(self):
+        ctl("create", "units/one", "4096")
+        wait_until(
+            lambda: "1 regions" in machine.get_property(SERVICE, "StatusText"),
+            "the status counts the region",
+        )
+        status = machine.run("systemctl", "status", "--no-pager", SERVICE).stdout
+        self.assertIn(machine.get_property(SERVICE, "StatusText"), status)
+
+    def test_segments_are_in_the_shared_memory_of_the_machine(self):
+        ctl("create", "units/one", "4096")
+        owner = machine.run("find", "/dev/shm", "-name", "shmreg.*", "-printf", "%u %m\n").stdout
+        self.assertIn("shmregd 600\n", owner)
+
+    def test_restart_keeps_regions_of_each_backing(self):
+        contents = create_of_each_backing()
+        old = main_pid()
+        machine.run("systemctl", "restart", SERVICE)
+        self.assertNotEqual(main_pid(), old)
+        self.assert_contents(contents)
+
+    def test_sigkill_keeps_regions_of_each_backing(self):
+        contents = create_of_each_backing()
+        old = main_pid()
+        machine.run("systemctl", "kill", "--signal=KILL", SERVICE)
+        self.wait_for_new_process(old)
+        self.assert_contents(contents)
+
+    def test_reader_does_not_notice_a_restart(self):
+        with open(DATA_FILE, "rb") as file:
+            content = file.read()
+        put("units/data", content)
+        ctl("acl", "units/data", f"+user:{READER}:r")
+        reader = machine.start(CHECK_FILE, "--keep", "units/data", DATA_FILE, user=READER)
+        self.assertIn("is equal", reader.stdout.readline())
+        machine.run("systemctl", "restart", SERVICE)
+        machine.terminate(reader)
+        output, _ = reader.communicate(timeout=DEADLINE_SECONDS)
+        self.assertIn("without a difference", output)
+        self.assertIn("has 1 reader(s)", output)
+        self.assertEqual(reader.returncode, 0)
+
+    def test_stop_and_start(self):
+        contents = create_of_each_backing()
+        del contents["units/memfd"]  # systemd lets go of what it keeps for a service it stops
+        machine.run("systemctl", "stop", SERVICE)
+        self.assertEqual(machine.get_property(SERVICE, "ActiveState"), "inactive")
+        self.assertEqual(machine.get_property(SERVICE, "Result"), "success")
+        machine.run("test", "-S", "/run/shmregd/client.sock")
+        machine.run("systemctl", "start", SERVICE)
+        self.assert_contents(contents)
+
+    def test_reload_takes_a_good_configuration(self):
+        ctl("ping")
+        old = main_pid()
+        machine.write_file(CONFIGURATION, '{"limits": {"user": {"regions": 1}}}')
+        machine.run("systemctl", "reload", SERVICE)
+        self.assertEqual(main_pid(), old)
+        self.assertTrue(machine.journal(f"MESSAGE_ID={CONFIG_LOADED}"))
+        ctl("create", "units/one", "4096", user=READER)
+        refused = ctl("create", "units/two", "4096", user=READER, check=False)
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("regions", refused.stderr)
+
+    def test_reload_refuses_a_bad_configuration(self):
+        machine.write_file(CONFIGURATION, '{"limits": {"user": {"regions": 1}}}')
+        ctl("ping")
+        old = main_pid()
+        machine.write_file(CONFIGURATION, '{"limits": {"user": {"reigons": 5}}}')
+        machine.run("systemctl", "reload", SERVICE, check=False)
+        entry = wait_until(
+            lambda: machine.journal(f"MESSAGE_ID={CONFIG_REFUSED}", f"_PID={old}"),
+            "the refusal is in the journal",
+        )[0]
+        self.assertIn("reigons", entry["MESSAGE"])
+        self.assertIn(CONFIGURATION, entry["MESSAGE"])
+        self.assertEqual(machine.get_property(SERVICE, "ActiveState"), "active")
+        self.assertEqual(main_pid(), old)
+        ctl("create", "units/one", "4096", user=READER)
+        self.assertEqual(ctl("create", "units/two", "4096", user=READER, check=False).returncode, 1)
+
+    def test_journal_has_fields(self):
+        with open(DATA_FILE, "rb") as file:
+            put("units/journal", file.read())
+        entries = machine.journal(f"MESSAGE_ID={REGION_CREATED}", "SHMREG_REGION=units/journal")
+        self.assertEqual(len(entries), 1)
+        entry = entries[0]
+        self.assertIn("units/journal", entry["MESSAGE"])
+        self.assertEqual(entry["_SYSTEMD_UNIT"], SERVICE)
+        self.assertEqual(entry["SYSLOG_IDENTIFIER"], "shmregd")
+        self.assertEqual(entry["SHMREG_CLIENT_UID"], "0")
+        self.assertGreater(int(entry["SHMREG_CLIENT_PID"]), 0)
+
+    def set_watchdog(self, seconds):
+        content = f"[Service]\nWatchdogSec={seconds}\n"
+        machine.write_file(f"/run/systemd/system/{SERVICE}.d/watchdog.conf", content)
+        machine.run("systemctl", "daemon-reload")
+
+    def test_watchdog_is_answered(self):
+        self.set_watchdog(1)
+        ctl("ping")
+        old = main_pid()
+
+        def last_ping():
+            return int(machine.get_property(SERVICE, "WatchdogTimestampMonotonic"))
+
+        first = last_ping()
+        wait_until(lambda: last_ping() > first + 3000000, "pings for three seconds")
+        self.assertEqual(main_pid(), old)
+
+    def test_watchdog_replaces_a_daemon_that_hangs(self):
+        self.set_watchdog(1)
+        contents = create_of_each_backing()
+        old = main_pid()
+        machine.run("systemctl", "kill", "--signal=STOP", SERVICE)
+        self.wait_for_new_process(old)
+        self.assert_contents(contents)
+
+    def test_exposure_is_low(self):
+        ctl("ping")
+        machine.run("systemd-analyze", "security", "--no-pager", "--threshold=15", SERVICE)
+
+
+if __name__ == "__main__":
+    require_namespaces()
+    unittest.main(verbosity=2)
