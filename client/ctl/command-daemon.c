@@ -119,9 +119,9 @@ static int print_configuration(const struct ctl *ctl, json_t *files, struct erro
 
 int command_status(struct ctl *ctl, const struct invocation *invocation, struct error *error) {
     _cleanup_(cleanup_json_decref) json_t *reply = NULL;
-    const char *version, *instance, *runtime, *state;
+    const char *version = NULL, *instance = NULL, *runtime = NULL, *state = NULL;
     json_t *configuration = NULL, *usage = NULL;
-    json_int_t pid, started;
+    json_int_t pid = 0, started = 0;
     int r = ctl_call(ctl, "GetStatus", json_object(), &reply, error);
 
     (void)invocation;

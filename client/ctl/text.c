@@ -110,7 +110,7 @@ void span_format(int64_t seconds, char ret[static SPAN_TEXT_MAX]) {
                  span_units[i].letter);
         return;
     }
-    strcpy(ret, "0s");
+    snprintf(ret, SPAN_TEXT_MAX, "0s");
 }
 
 void time_format(int64_t usec, char ret[static TIME_TEXT_MAX]) {
@@ -119,7 +119,7 @@ void time_format(int64_t usec, char ret[static TIME_TEXT_MAX]) {
 
     if (!localtime_r(&seconds, &broken_down) ||
         strftime(ret, TIME_TEXT_MAX, "%Y-%m-%d %H:%M:%S", &broken_down) == 0)
-        strcpy(ret, "?");
+        snprintf(ret, TIME_TEXT_MAX, "?");
 }
 
 /* Length of the UTF-8 character at @text, at most its end; 0 if there is none. */
