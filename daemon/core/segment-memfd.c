@@ -53,10 +53,9 @@ static int memfd_rename(struct segment *segment, const char *from) {
     if (!fdstore_available())
         return 0;
     segment_name(segment, to);
-    r = fdstore_push(to, segment->fd);
-    if (r == 0)
-        fdstore_drop(from);
-    return r;
+    /* The store ignores a file it has already, under whatever name. */
+    r = fdstore_drop(from);
+    return r < 0 ? r : fdstore_push(to, segment->fd);
 }
 
 static int memfd_sync(const struct segment *segment) {
