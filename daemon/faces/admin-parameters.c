@@ -18,7 +18,9 @@ static bool is_texts(const json_t *value) {
 
     if (!json_is_array(value))
         return false;
-    json_array_foreach(value, i, element) if (!json_is_string(element)) return false;
+    json_array_foreach (value, i, element)
+        if (!json_is_string(element))
+            return false;
     return true;
 }
 
@@ -55,7 +57,9 @@ const char *parameters_fault(const json_t *parameters, const struct parameter *t
     const json_t *value;
     const char *name;
 
-    json_object_foreach((json_t *)parameters, name, value) if (!is_taken(name, taken)) return name;
+    json_object_foreach ((json_t *)parameters, name, value)
+        if (!is_taken(name, taken))
+            return name;
     for (; taken->type != PARAMETER_NONE; taken++) {
         value = parameter_json(parameters, taken->name);
         if (value ? !is_of_type(value, taken->type) : !taken->optional)

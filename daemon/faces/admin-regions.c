@@ -66,7 +66,7 @@ static int join_acl(const json_t *parameters, char **ret, struct error *error) {
     *ret = calloc(1, ACL_TEXT_MAX + 1);
     if (!*ret)
         return error_set(error, -ENOMEM, "no memory for access rules");
-    json_array_foreach(rules, i, rule) {
+    json_array_foreach (rules, i, rule) {
         const char *text = json_string_value(rule);
         size_t room = ACL_TEXT_MAX + 1 - length;
         int size = snprintf(*ret + length, room, "%s%s", i > 0 ? "," : "", text);
