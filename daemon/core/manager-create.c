@@ -16,10 +16,32 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Levels of attributes. They travel inside other JSON, and parsers bound nesting: one region must not
+ * make a whole list unreadable. */
+#define ATTRIBUTES_DEPTH_MAX 32u
+
+static bool is_nested_deeper(json_t *json, unsigned levels) {
+    const char *key;
+    json_t *value;
+    size_t i;
+
+    if (!json_is_object(json) && !json_is_array(json))
+        return false;
+    if (levels == 0)
+        return true;
+    json_object_foreach (json, key, value)
+        if (is_nested_deeper(value, levels - 1))
+            return true;
+    json_array_foreach (json, i, value)
+        if (is_nested_deeper(value, levels - 1))
+            return true;
+    return false;
+}
+
 int attributes_check(const char *attributes, struct error *error) {
     json_error_t fault;
     json_t *json;
-    bool is_object;
+    bool is_object, is_deep;
 
     if (strnlen(attributes, WIRE_ATTRIBUTES_MAX + 1) > WIRE_ATTRIBUTES_MAX)
         return error_set(error, -EINVAL, "attributes have at most %u bytes", WIRE_ATTRIBUTES_MAX);
@@ -28,7 +50,11 @@ int attributes_check(const char *attributes, struct error *error) {
         return error_set(error, -EINVAL, "attributes are not JSON: line %d: %s", fault.line,
                          fault.text);
     is_object = json_is_object(json);
+    is_deep = is_nested_deeper(json, ATTRIBUTES_DEPTH_MAX);
     json_decref(json);
+    if (is_deep)
+        return error_set(error, -EINVAL, "attributes are nested in at most %u levels",
+                         ATTRIBUTES_DEPTH_MAX);
     return is_object ? 0 : error_set(error, -EINVAL, "attributes are not a JSON object");
 }
 

@@ -12,6 +12,8 @@
 #define LIMIT ADMIN_INTERFACE "LimitReached"
 #define INVALID ADMIN_INTERFACE "Invalid"
 
+#define NESTED_32 "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]"
+
 static struct admin_face face;
 static struct admin_client *root;
 
@@ -135,6 +137,8 @@ START_TEST(a_refusal_of_the_core_comes_with_its_reason) {
          "one rule"},
         {"CreateRegion", "{'name': 'b', 'size': 1, 'lifetime': 'owner'}", INVALID, EINVAL, "owner"},
         {"CreateRegion", "{'name': 'b', 'size': 8192}", LIMIT, EDQUOT, "bytes"},
+        {"SetAttributes", "{'name': 'a', 'attributes': {'x': " NESTED_32 "}}", INVALID, EINVAL,
+         "levels"},
         {"SetAccess", "{'name': 'a'}", INVALID, EINVAL, "neither"},
         {"RenewLease", "{'name': 'a'}", INVALID, EINVAL, "lease"},
         {"RenewLease", "{'name': 'a', 'seconds': 0}", INVALID, EINVAL, "second"},
@@ -314,7 +318,7 @@ START_TEST(a_long_list_is_whole_and_in_order) {
     answer = admin_client_call(root, "ListRegions", "{}");
     regions = json_object_get(answer, "regions");
     ck_assert_uint_eq(json_array_size(regions), N);
-    json_array_foreach(regions, i, region) {
+    json_array_foreach (regions, i, region) {
         snprintf(name, sizeof(name), "many/%05zu", i);
         ck_assert_str_eq(text_of(region, "name"), name);
     }
