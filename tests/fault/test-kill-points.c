@@ -1,0 +1,272 @@
+/*
+ * Kill points: for each operation that changes something, the daemon is killed before its first
+ * system call, before its second, and so on to its last. After the restart the operation has taken
+ * effect wholly or not at all, wholly if it was answered, and no segment is left over.
+ */
+#include "proto/cleanup.h"
+#include "tests/support/raw.h"
+#include "tests/support/regions.h"
+#include "tests/support/sandbox.h"
+#include "tests/support/wait.h"
+
+#include <stdio.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define NAME "region"
+#define CLIENT_ID 4711
+#define OLD_SIZE 100
+#define NEW_SIZE 5000
+#define ATTRIBUTES "{\"new\":true}"
+#define POINTS_MAX 500
+
+static const char *const configs[] = {
+    "{\"default_backing\":\"shm\"}",
+    "{\"default_backing\":\"file\"}",
+};
+
+struct operation {
+    const char *name;
+    unsigned turns; /* of the loop after the answer, till all is done */
+    void (*prepare)(int fd);
+    void (*request)(int fd);
+    void (*verify)(bool answered); /* leaves no region behind */
+};
+
+static struct test_daemon daemon_;
+static shmreg_conn *conn;
+static uint64_t attachment_id;
+
+/* The region is gone now, and with it its segment. */
+static void destroy(void) {
+    expect_ok(shmreg_destroy(conn, NAME));
+    ck_assert_int_eq(daemon_segments(&daemon_), 0);
+}
+
+static bool has_value(size_t size, unsigned seed) {
+    static char value[SHMREG_VALUE_MAX];
+    size_t got;
+
+    expect_ok(shmreg_get(conn, NAME, value, sizeof(value), &got));
+    return got == size && is_filled(value, size, seed);
+}
+
+static void put_old(int fd) {
+    char value[OLD_SIZE];
+
+    (void)fd;
+    fill(value, sizeof(value), 1);
+    expect_ok(shmreg_put(conn, NAME, value, sizeof(value), SHMREG_MODE_DEFAULT));
+}
+
+static void prepare_nothing(int fd) {
+    (void)fd;
+}
+
+static void request_create(int fd) {
+    struct wire_string strings[] = {{.data = NAME}, {.data = ""}, {.data = ""}};
+
+    raw_request(fd, WIRE_CREATE, 5,
+                &(struct wire_create_request){
+                    .mode = WIRE_MODE_DEFAULT, .access = WIRE_WRITE, .size = OLD_SIZE},
+                strings);
+}
+
+static void verify_create(bool answered) {
+    bool there = exists(conn, NAME);
+
+    ck_assert(there || !answered);
+    ck_assert_int_eq(daemon_segments(&daemon_), there);
+    if (there)
+        destroy();
+}
+
+static void request_put(int fd) {
+    char value[NEW_SIZE];
+    struct wire_string strings[] = {{.data = NAME}, {value, sizeof(value)}};
+
+    fill(value, sizeof(value), 2);
+    raw_request(fd, WIRE_PUT, 5,
+                &(struct wire_put_request){.flags = WIRE_PUT_CREATE, .mode = WIRE_MODE_DEFAULT},
+                strings);
+}
+
+static void verify_put(bool answered) {
+    bool there = exists(conn, NAME);
+
+    ck_assert(there || !answered);
+    ck_assert_int_eq(daemon_segments(&daemon_), there);
+    if (!there)
+        return;
+    ck_assert(has_value(NEW_SIZE, 2));
+    destroy();
+}
+
+static void verify_replace(bool answered) {
+    bool new = has_value(NEW_SIZE, 2);
+
+    ck_assert(new || !answered);
+    ck_assert(new || has_value(OLD_SIZE, 1));
+    ck_assert_int_eq(daemon_segments(&daemon_), 1);
+    destroy();
+}
+
+static void request_destroy(int fd) {
+    raw_request(fd, WIRE_DESTROY, 5, &(struct wire_destroy_request){0},
+                &(struct wire_string){.data = NAME});
+}
+
+static void verify_destroy(bool answered) {
+    bool there = exists(conn, NAME);
+
+    ck_assert(!there || !answered);
+    ck_assert_int_eq(daemon_segments(&daemon_), there);
+    if (!there)
+        return;
+    ck_assert(has_value(OLD_SIZE, 1));
+    destroy();
+}
+
+static void request_attributes(int fd) {
+    raw_request(fd, WIRE_SET_ATTRIBUTES, 5, &(struct wire_set_attributes_request){{0}},
+                (struct wire_string[]){{.data = NAME}, {.data = ATTRIBUTES}});
+}
+
+static void verify_attributes(bool answered) {
+    struct shmreg_description *description;
+    bool new;
+
+    expect_ok(shmreg_describe(conn, NAME, &description));
+    new = strcmp(description->attributes, ATTRIBUTES) == 0;
+    ck_assert(new || strcmp(description->attributes, "{}") == 0);
+    ck_assert(new || !answered);
+    shmreg_description_free(description);
+    destroy();
+}
+
+/* A region that ends with its only attachment, which is given back. */
+static void prepare_detach(int fd) {
+    struct wire_string strings[] = {{.data = NAME}, {.data = ""}, {.data = ""}};
+    struct wire_attachment attachment;
+    struct raw_reply reply;
+
+    raw_request(fd, WIRE_CREATE, 4,
+                &(struct wire_create_request){.lifetime = SHMREG_ATTACHED,
+                                              .mode = WIRE_MODE_DEFAULT,
+                                              .access = WIRE_READ,
+                                              .size = OLD_SIZE},
+                strings);
+    raw_receive(fd, &reply);
+    ck_assert_int_eq(reply.message.header.status, 0);
+    memcpy(&attachment, reply.message.string[0].data, sizeof(attachment));
+    attachment_id = attachment.attachment_id;
+    raw_reply_deinit(&reply);
+}
+
+static void request_detach(int fd) {
+    raw_request(fd, WIRE_DETACH, 5, &(struct wire_detach_request){attachment_id}, NULL);
+}
+
+/* Unanswered, the attachment may still count, as its process lives: till that says otherwise. */
+static void verify_detach(bool answered) {
+    _cleanup_close_ int fd = -1;
+
+    if (!answered) {
+        fd = raw_connect(daemon_.socket);
+        raw_hello(fd, CLIENT_ID);
+        close_fd(&fd);
+    }
+    wait_gone(conn, NAME);
+    ck_assert_int_eq(daemon_segments(&daemon_), 0);
+}
+
+static const struct operation operations[] = {
+    {"create", 1, prepare_nothing, request_create, verify_create},
+    {"put", 1, prepare_nothing, request_put, verify_put},
+    {"replace", 1, put_old, request_put, verify_replace},
+    {"destroy", 1, put_old, request_destroy, verify_destroy},
+    {"set-attributes", 1, put_old, request_attributes, verify_attributes},
+    {"detach", 2, prepare_detach, request_detach, verify_detach},
+};
+
+static void wait_stopped(void) {
+    int status;
+
+    ck_assert_int_eq(waitpid(daemon_.pid, &status, 0), daemon_.pid);
+    ck_assert_msg(WIFSTOPPED(status), "shmregd ended: %#x", (unsigned)status);
+}
+
+static void hold_daemon(void) {
+    ck_assert_int_eq(ptrace(PTRACE_SEIZE, daemon_.pid, NULL, PTRACE_O_TRACESYSGOOD), 0);
+    ck_assert_int_eq(ptrace(PTRACE_INTERRUPT, daemon_.pid, NULL, NULL), 0);
+    wait_stopped();
+}
+
+/* Lets it run until it is about to make a system call; returns which. */
+static uint64_t run_to_next_call(void) {
+    struct __ptrace_syscall_info info;
+
+    do {
+        ck_assert_int_eq(ptrace(PTRACE_SYSCALL, daemon_.pid, NULL, NULL), 0);
+        wait_stopped();
+        ck_assert_int_gt(ptrace(PTRACE_GET_SYSCALL_INFO, daemon_.pid, sizeof(info), &info), 0);
+    } while (info.op != PTRACE_SYSCALL_INFO_ENTRY);
+    return info.entry.nr;
+}
+
+static bool waits_for_events(uint64_t call) {
+    return call == SYS_epoll_wait || call == SYS_epoll_pwait;
+}
+
+/* Carries the operation out up to its system call number @point, and kills the daemon there.
+ * Returns whether there are further points. */
+static bool kill_at(const struct operation *operation, unsigned point) {
+    _cleanup_close_ int fd = raw_connect(daemon_.socket);
+    bool answered = false;
+    unsigned turns = 0;
+
+    raw_hello(fd, CLIENT_ID);
+    operation->prepare(fd);
+    hold_daemon();
+    operation->request(fd);
+    for (unsigned i = 0; i <= point && turns < operation->turns; i++) {
+        uint64_t call = run_to_next_call();
+
+        answered = is_readable_within(fd, 0);
+        turns += answered && waits_for_events(call);
+    }
+    if (answered)
+        ck_assert_int_eq(raw_receive_status(fd), 0);
+    daemon_kill(&daemon_);
+    close_fd(&fd);
+    daemon_launch(&daemon_);
+    operation->verify(answered);
+    return turns < operation->turns;
+}
+
+START_TEST(test_killed_before_each_system_call) {
+    const struct operation *operation = &operations[_i / 2];
+    unsigned points = 0;
+
+    daemon_start_with(&daemon_, configs[_i % 2]);
+    conn = connect_to(&daemon_);
+    while (kill_at(operation, points))
+        ck_assert_uint_lt(++points, POINTS_MAX);
+    ck_assert_uint_gt(points, 3);
+    printf("%s: killed before each of %u system calls: %s\n", operation->name, points,
+           configs[_i % 2]);
+    shmreg_disconnect(conn);
+    daemon_stop(&daemon_);
+}
+END_TEST
+
+int main(void) {
+    TCase *kill_points = tcase_create("kill-points");
+
+    tcase_set_timeout(kill_points, 60);
+    tcase_add_loop_test(kill_points, test_killed_before_each_system_call, 0,
+                        2 * (int)ARRAY_SIZE(operations));
+    return sandbox_run("kill-points", &kill_points, 1);
+}
