@@ -4,8 +4,8 @@
  * LMDB follows whatever numbers it finds in its pages, and crashes on wrong ones. So the file is
  * walked first, with pread(2): both meta pages, then every page that the newer one leads to (the
  * tree of free pages, the main tree, and the trees of the tables, which are entries of the main
- * one). Each page must be of the right kind, hold its entries within its bounds, and belong to one
- * place only. The layout is that of LMDB 0.9, data version 1.
+ * one). Each page must be of the right kind, hold its entries within its bounds and in order, and
+ * belong to one place only. The layout is that of LMDB 0.9, data version 1.
  */
 #include "daemon/ground/registry-private.h"
 
@@ -68,12 +68,22 @@ enum tree_kind {
 };
 
 #define TREE_FLAGS_INTEGER_KEY 0x08u
+#define KEY_MAX 511
+
+/* A walk over one tree, which meets its keys in order. */
+struct walk {
+    enum tree_kind kind;
+    uint8_t last[KEY_MAX]; /* the key before */
+    size_t last_size;
+    bool after_separator; /* it was in a branch: the first key of that branch may be the same */
+};
 
 struct checker {
     int fd;
     size_t page_size;
     uint64_t n_pages;
-    uint8_t *taken; /* a bit for each page that has its place */
+    uint64_t transaction; /* the last one */
+    uint8_t *taken;       /* a bit for each page that has its place */
 };
 
 static int check_tree(struct checker *checker, const struct tree *tree, enum tree_kind kind);
@@ -119,7 +129,45 @@ static int check_overflow(struct checker *checker, uint64_t page, size_t size) {
                                                                                        : -EUCLEAN;
 }
 
-/* A list of free pages: how many, then their numbers. */
+static int compare_keys(enum tree_kind kind, const uint8_t *a, size_t a_size, const uint8_t *b,
+                        size_t b_size) {
+    uint64_t left, right;
+    int r;
+
+    if (kind == TREE_FREE && a_size == sizeof(left) && b_size == sizeof(right)) {
+        memcpy(&left, a, sizeof(left));
+        memcpy(&right, b, sizeof(right));
+        return left < right ? -1 : left > right;
+    }
+    r = memcmp(a, b, a_size < b_size ? a_size : b_size);
+    if (r == 0)
+        r = a_size < b_size ? -1 : a_size > b_size;
+    return r;
+}
+
+/* LMDB searches by the order of keys, and counts on that of transactions in the free tree. */
+static int check_key(const struct checker *checker, struct walk *walk, const uint8_t *key,
+                     size_t size, bool separator) {
+    uint64_t transaction;
+    int order;
+
+    if (size == 0 || size > KEY_MAX || (walk->kind == TREE_FREE && size != sizeof(transaction)))
+        return -EUCLEAN;
+    if (walk->kind == TREE_FREE) {
+        memcpy(&transaction, key, sizeof(transaction));
+        if (transaction == 0 || transaction > checker->transaction)
+            return -EUCLEAN;
+    }
+    order = compare_keys(walk->kind, walk->last, walk->last_size, key, size);
+    if (walk->last_size > 0 && (order > 0 || (order == 0 && !walk->after_separator)))
+        return -EUCLEAN;
+    memcpy(walk->last, key, size);
+    walk->last_size = size;
+    walk->after_separator = separator;
+    return 0;
+}
+
+/* A list of free pages: how many, then their numbers, the highest first. */
 static int check_free_list(struct checker *checker, uint64_t offset, size_t size) {
     _cleanup_free_ uint64_t *list = malloc(size ? size : 1);
     int r;
@@ -132,12 +180,12 @@ static int check_free_list(struct checker *checker, uint64_t offset, size_t size
     if (r == 0 && list[0] > size / sizeof(*list) - 1)
         r = -EUCLEAN;
     for (uint64_t i = 1; r == 0 && i <= list[0]; i++)
-        r = take_pages(checker, list[i], 1);
+        r = i > 1 && list[i] >= list[i - 1] ? -EUCLEAN : take_pages(checker, list[i], 1);
     return r;
 }
 
-static int check_leaf_node(struct checker *checker, enum tree_kind kind, uint64_t page_offset,
-                           const uint8_t *page, size_t at, const struct node *node) {
+static int check_value(struct checker *checker, enum tree_kind kind, uint64_t page_offset,
+                       const uint8_t *page, size_t at, const struct node *node) {
     size_t size = (size_t)node->low | (size_t)node->high << 16;
     size_t value = at + sizeof(*node) + node->key_size;
     size_t room = value < checker->page_size ? checker->page_size - value : 0;
@@ -145,8 +193,6 @@ static int check_leaf_node(struct checker *checker, enum tree_kind kind, uint64_
     struct tree tree;
     int r;
 
-    if (node->key_size == 0 || (kind == TREE_FREE && node->key_size != sizeof(uint64_t)))
-        return -EUCLEAN;
     if (node->flags == NODE_BIG && room >= sizeof(big)) {
         memcpy(&big, page + value, sizeof(big));
         r = check_overflow(checker, big, size);
@@ -162,8 +208,36 @@ static int check_leaf_node(struct checker *checker, enum tree_kind kind, uint64_
     return kind == TREE_FREE ? check_free_list(checker, value_offset, size) : 0;
 }
 
-static int check_page(struct checker *checker, enum tree_kind kind, uint64_t number,
-                      unsigned depth) {
+static int check_page(struct checker *checker, struct walk *walk, uint64_t number, unsigned depth);
+
+/* Entry @i of a page: in a leaf a key and its value, in a branch the page below it and, but for the
+ * first one, the key that this page starts with. */
+static int check_node(struct checker *checker, struct walk *walk, uint64_t number, unsigned depth,
+                      const uint8_t *page, size_t i) {
+    struct page_header header;
+    struct node node;
+    uint16_t at;
+    int r = 0;
+
+    memcpy(&header, page, sizeof(header));
+    memcpy(&at, page + sizeof(header) + i * sizeof(at), sizeof(at));
+    if (at < header.upper || at + sizeof(node) > checker->page_size)
+        return -EUCLEAN;
+    memcpy(&node, page + at, sizeof(node));
+    if (at + sizeof(node) + node.key_size > checker->page_size)
+        return -EUCLEAN;
+    if (depth == 1 || i > 0)
+        r = check_key(checker, walk, page + at + sizeof(node), node.key_size, depth > 1);
+    if (r < 0)
+        return r;
+    if (depth == 1)
+        return check_value(checker, walk->kind, number * checker->page_size, page, at, &node);
+    return check_page(checker, walk,
+                      (uint64_t)node.low | (uint64_t)node.high << 16 | (uint64_t)node.flags << 32,
+                      depth - 1);
+}
+
+static int check_page(struct checker *checker, struct walk *walk, uint64_t number, unsigned depth) {
     _cleanup_free_ uint8_t *page = malloc(checker->page_size);
     struct page_header header;
     size_t n_nodes;
@@ -181,31 +255,16 @@ static int check_page(struct checker *checker, enum tree_kind kind, uint64_t num
     n_nodes = header.lower < sizeof(header) ? 0 : (header.lower - sizeof(header)) / 2;
     if (header.number != number || header.flags != (depth == 1 ? PAGE_LEAF : PAGE_BRANCH) ||
         header.lower > header.upper || header.upper > checker->page_size ||
-        n_nodes < (depth == 1 || kind == TREE_FREE ? 1u : 2u))
+        n_nodes < (depth == 1 || walk->kind == TREE_FREE ? 1u : 2u))
         return -EUCLEAN;
-
-    for (size_t i = 0; r == 0 && i < n_nodes; i++) {
-        struct node node;
-        uint16_t at;
-
-        memcpy(&at, page + sizeof(header) + i * sizeof(at), sizeof(at));
-        if (at < header.upper || at + sizeof(node) > checker->page_size)
-            return -EUCLEAN;
-        memcpy(&node, page + at, sizeof(node));
-        if (at + sizeof(node) + node.key_size > checker->page_size)
-            return -EUCLEAN;
-        if (depth == 1)
-            r = check_leaf_node(checker, kind, number * checker->page_size, page, at, &node);
-        else
-            r = check_page(checker, kind,
-                           (uint64_t)node.low | (uint64_t)node.high << 16 |
-                               (uint64_t)node.flags << 32,
-                           depth - 1);
-    }
+    for (size_t i = 0; r == 0 && i < n_nodes; i++)
+        r = check_node(checker, walk, number, depth, page, i);
     return r;
 }
 
 static int check_tree(struct checker *checker, const struct tree *tree, enum tree_kind kind) {
+    struct walk walk = {.kind = kind};
+
     /* The free tree's flags are those of the environment, too. */
     if (kind == TREE_FREE ? (tree->flags & ~MDB_NOSUBDIR) != TREE_FLAGS_INTEGER_KEY
                           : tree->flags != 0)
@@ -214,7 +273,7 @@ static int check_tree(struct checker *checker, const struct tree *tree, enum tre
         return tree->depth == 0 ? 0 : -EUCLEAN;
     if (tree->depth == 0 || tree->depth > LMDB_DEPTH_MAX)
         return -EUCLEAN;
-    return check_page(checker, kind, tree->root, tree->depth);
+    return check_page(checker, &walk, tree->root, tree->depth);
 }
 
 /* The newer of the two meta pages, which the last commit wrote. */
@@ -244,6 +303,7 @@ static int check_content(struct checker *checker, uint64_t size) {
         return -EUCLEAN;
 
     checker->n_pages = meta.last_page + 1;
+    checker->transaction = meta.transaction;
     checker->taken = calloc(checker->n_pages / 8 + 1, 1);
     if (!checker->taken)
         return -ENOMEM;
