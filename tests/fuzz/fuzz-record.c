@@ -1,0 +1,77 @@
+/*
+ * Records of the registry, which a damaged disk may have changed in any way: a region that is
+ * parsed is written and parsed again to the same; a holder's numbers fit.
+ */
+#include "daemon/core/record.h"
+#include "proto/cleanup.h"
+#include "tests/fuzz/fuzz.h"
+
+#include <errno.h>
+#include <string.h>
+
+static char *format(const struct region_record *record) {
+    struct segment segment = {
+        .backing = record->backing,
+        .version = record->version,
+        .size = record->size,
+        .max_size = record->max_size,
+    };
+    const struct region region = {
+        .name = (char *)record->name,
+        .id = record->id,
+        .access = {.owner_uid = record->owner_uid,
+                   .owner_gid = record->owner_gid,
+                   .mode = record->mode,
+                   .acl = (char *)record->acl},
+        .attributes = (char *)record->attributes,
+        .lifetime = record->lifetime,
+        .seconds = record->seconds,
+        .deadline = record->deadline,
+        .created_usec = record->created_usec,
+        .changed_usec = record->changed_usec,
+        .tag = record->tag,
+        .slot = record->slot,
+        .owner_identity = record->owner,
+        .segment = &segment,
+    };
+
+    return region_record_format(&region);
+}
+
+static void check_region(const char *text) {
+    _cleanup_free_ char *first = NULL, *second = NULL;
+    struct region_record record, again;
+    struct error error = {0};
+
+    if (region_record_parse(text, &record, &error) < 0) {
+        fuzz_check(error.code == -EBADMSG && *error.text);
+        return;
+    }
+    fuzz_check(!region_name_fault(record.name) && record.id > 0 && record.size > 0);
+    first = format(&record);
+    fuzz_check(first && region_record_parse(first, &again, &error) == 0);
+    second = format(&again);
+    fuzz_check(second && strcmp(first, second) == 0);
+    region_record_deinit(&record);
+    region_record_deinit(&again);
+}
+
+static void check_holder(const char *text) {
+    struct holder_record record;
+    struct error error = {0};
+
+    if (holder_record_parse(text, &record, &error) < 0) {
+        fuzz_check(error.code == -EBADMSG && *error.text);
+        return;
+    }
+    fuzz_check(record.process.pid > 0 && record.version > 0 && record.size <= record.max_size);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    _cleanup_free_ char *text = strndup((const char *)data, size);
+
+    fuzz_check(text);
+    check_region(text);
+    check_holder(text);
+    return 0;
+}
