@@ -179,6 +179,9 @@ static int print_event_line(json_t *reply, struct error *error) {
 
     if (r < 0)
         return r;
+    /* Of no region: nothing for people. */
+    if (!*region)
+        return 0;
     time_format((int64_t)time(NULL) * USEC_PER_SEC, now);
     if (asprintf(&line, "%s %-9s %s version %" JSON_INTEGER_FORMAT " (%s)", now, event, region,
                  version, reason) < 0)

@@ -18,6 +18,7 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/shmregd-demo.XXXXXX")
 export SHMREG_SOCKET=$work/run/client.sock SHMREG_ADMIN_SOCKET=$work/run/admin.sock
 export LD_LIBRARY_PATH=$build/client${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 daemon_pid=''
+mine=() # processes to be ended with the demo
 
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 fail() { printf 'demo: FAILED: %s\n' "$*" >&2; exit 1; }
@@ -35,7 +36,9 @@ start_daemon() {
   while read -r -t $deadline -u 3 line; do
     printf '  %s\n' "$line"
     if [[ $line == *started* ]]; then
-      cat <&3 >>"$work/log" &
+      cat <&3 >/dev/null & # so that it can go on writing
+      mine+=("$daemon_pid" $!)
+      disown
       return
     fi
   done
@@ -43,8 +46,7 @@ start_daemon() {
 }
 
 finish() {
-  local pid
-  for pid in $(jobs -p) $daemon_pid; do kill -9 "$pid" 2>/dev/null || true; done
+  kill -9 "${mine[@]}" 2>/dev/null || true
   # What is in /dev/shm now belongs to the demo's own user only.
   find /dev/shm -maxdepth 1 -user $daemon_uid -name 'shmreg.*' -delete 2>/dev/null || true
   rm -rf "$work"
@@ -76,12 +78,15 @@ grep -q "lacks the right 'r' to region 'demo/program'" "$work/refusal" || fail "
 
 say "5. A process of user $writer_uid owns a region, another goes on reading; the operator's view"
 coproc OWNER { example $writer_uid own-region demo/owned; }
+mine+=("$OWNER_PID")
+disown "$OWNER_PID" # bash need not announce its end
 read -r -t $deadline -u "${OWNER[0]}" line || fail "no owner"
 echo "$line"
 owner_pid=$(awk '{print $2}' <<<"$line")
 exec 4< <(exec setpriv --reuid $reader_uid --regid $reader_uid --clear-groups -- \
   "$build/client/examples/example-check-file" --keep demo/program "$data" 2>&1)
 reader_pid=$!
+mine+=("$reader_pid")
 read -r -t $deadline -u 4 line || fail "no reader"
 echo; ctl list
 echo; ctl show demo/program
@@ -90,13 +95,15 @@ echo; ctl clients
 say "6. The owner is killed with SIGKILL: its region goes with it"
 exec 5< <(exec "$build/client/ctl/shmregctl" --json monitor)
 monitor_pid=$!
+mine+=("$monitor_pid")
+read -r -t $deadline -u 5 event || fail "no events" # the first: subscribed
 kill -9 "$owner_pid"
-killed=$(date +%s%N)
+killed=${EPOCHREALTIME/./}
 until [[ ${event:-} == *reaped* && $event == *demo/owned* ]]; do
   read -r -t $deadline -u 5 event || fail "demo/owned is still there"
 done
 echo "$event"
-echo "reaped $((($(date +%s%N) - killed) / 1000)) microseconds after the kill"
+echo "reaped $((${EPOCHREALTIME/./} - killed)) microseconds after the kill"
 kill "$monitor_pid"
 if ctl show demo/owned 2>/dev/null; then fail "demo/owned is still listed"; fi
 

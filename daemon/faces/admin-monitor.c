@@ -14,6 +14,14 @@ struct monitor {
     struct admin_connection *connection;
 };
 
+static void tell(struct varlink_connection *varlink, const char *event, const char *region,
+                 uint64_t id, uint32_t version, const char *reason) {
+    varlink_send(varlink,
+                 json_pack("{s:s, s:s, s:I, s:I, s:s}", "event", event, "region", region, "id",
+                           (json_int_t)id, "version", (json_int_t)version, "reason", reason),
+                 true);
+}
+
 static void on_notice(struct observer *observer, enum region_event event,
                       const struct region *region, const char *reason) {
     struct monitor *monitor =
@@ -25,11 +33,8 @@ static void on_notice(struct observer *observer, enum region_event event,
     if (varlink_backlog(varlink) >= UNREAD_MAX)
         varlink_cut_off(varlink, "a subscriber that does not read");
     else
-        varlink_send(varlink,
-                     json_pack("{s:s, s:s, s:I, s:I, s:s}", "event", region_event_word(event),
-                               "region", region->name, "id", (json_int_t)region->id, "version",
-                               (json_int_t)region->segment->version, "reason", reason),
-                     true);
+        tell(varlink, region_event_word(event), region->name, region->id, region->segment->version,
+             reason);
 }
 
 static void monitor_free(struct varlink_stream *stream) {
@@ -43,7 +48,7 @@ void admin_monitor(struct admin_connection *connection, const struct varlink_cal
     struct monitor *monitor;
     struct error error = {0};
 
-    if (!call->more) {
+    if (!call->more || call->oneway) {
         varlink_error(call, "org.varlink.service.ExpectedMore", json_object());
         return;
     }
@@ -57,4 +62,5 @@ void admin_monitor(struct admin_connection *connection, const struct varlink_cal
     monitor->connection = connection;
     manager_observe(connection->manager, &monitor->observer);
     varlink_start_stream(call, &monitor->stream);
+    tell(connection->varlink, "subscribed", "", 0, 0, "from now on");
 }

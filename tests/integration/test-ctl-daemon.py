@@ -41,6 +41,14 @@ class TheDaemon(Case):
             command("monitor", *options), stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
 
+    def test_monitor_says_when_it_has_begun(self):
+        process = self.monitor("--json")
+        self.assertEqual(json.loads(process.stdout.readline())["event"], "subscribed")
+        self.succeed("create", "m", "1")
+        self.assertEqual(json.loads(process.stdout.readline())["event"], "created")
+        process.kill()
+        process.communicate()
+
     def lines_until(self, process, text):
         """Makes and ends regions until the monitor, which starts meanwhile, says the text."""
         lines = []
@@ -57,10 +65,8 @@ class TheDaemon(Case):
         for options in ((), ("--json",)):
             process = self.monitor(*options)
             lines = self.lines_until(process, b"destroyed")
-            for line in lines:
-                self.assertIn(b"m", line)
-                if options:
-                    self.assertEqual(json.loads(line)["region"], "m")
+            for line in lines if options else ():
+                self.assertIn(json.loads(line)["region"], ("", "m"))
             process.send_signal(signal.SIGINT)
             self.assertEqual(process.wait(TIMEOUT), -signal.SIGINT)
             process.stdout.close()

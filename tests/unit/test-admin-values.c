@@ -208,7 +208,7 @@ START_TEST(a_subscriber_hears_what_concerns_him) {
     user = admin_client_new(&face, WORLD_UID);
     json_decref(admin_client_refused(user, "Monitor", "{}", "org.varlink.service.ExpectedMore"));
     admin_client_send_call(user, "Monitor", "{}", "more");
-    world_settle(&face.world);
+    expect_event(user, "subscribed", "");
     json_decref(admin_client_call(root, "CreateRegion", "{'name': 'hidden', 'size': 1}"));
     json_decref(
         admin_client_call(root, "CreateRegion", "{'name': 'shown', 'size': 1, 'mode': '0606'}"));
