@@ -22,16 +22,16 @@ mine=() # processes to be ended with the demo
 
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 fail() { printf 'demo: FAILED: %s\n' "$*" >&2; exit 1; }
-as() { setpriv --reuid "$1" --regid "$1" --clear-groups -- "${@:2}"; }
+become() { exec setpriv --reuid "$1" --regid "$1" --clear-groups -- "${@:2}"; }
+as() { (become "$@"); }
 ctl() { "$build/client/ctl/shmregctl" "$@"; }
 example() { as "$1" "$build/client/examples/example-$2" "${@:3}"; }
 
 # Starts the daemon and returns once it says that it has started.
 start_daemon() {
   local line
-  exec 3< <(exec setpriv --reuid $daemon_uid --regid $daemon_uid --clear-groups -- \
-    "$build/daemon/shmregd" --foreground --runtime-directory="$work/run" \
-    --state-directory="$work/state" 2>&1)
+  exec 3< <(become $daemon_uid "$build/daemon/shmregd" --foreground \
+    --runtime-directory="$work/run" --state-directory="$work/state" 2>&1)
   daemon_pid=$!
   while read -r -t $deadline -u 3 line; do
     printf '  %s\n' "$line"
@@ -77,14 +77,13 @@ cat "$work/refusal"
 grep -q "lacks the right 'r' to region 'demo/program'" "$work/refusal" || fail "another reason"
 
 say "5. A process of user $writer_uid owns a region, another goes on reading; the operator's view"
-coproc OWNER { example $writer_uid own-region demo/owned; }
-mine+=("$OWNER_PID")
-disown "$OWNER_PID" # bash need not announce its end
-read -r -t $deadline -u "${OWNER[0]}" line || fail "no owner"
+exec 6< <(become $writer_uid "$build/client/examples/example-own-region" demo/owned)
+owner_pid=$!
+mine+=("$owner_pid")
+read -r -t $deadline -u 6 line || fail "no owner"
 echo "$line"
-owner_pid=$(awk '{print $2}' <<<"$line")
-exec 4< <(exec setpriv --reuid $reader_uid --regid $reader_uid --clear-groups -- \
-  "$build/client/examples/example-check-file" --keep demo/program "$data" 2>&1)
+exec 4< <(become $reader_uid "$build/client/examples/example-check-file" --keep \
+  demo/program "$data" 2>&1)
 reader_pid=$!
 mine+=("$reader_pid")
 read -r -t $deadline -u 4 line || fail "no reader"
