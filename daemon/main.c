@@ -52,7 +52,6 @@ static int load_config(const struct options *options, struct config **ret, struc
 /* For SIGHUP and for the admin socket. */
 static int reload(void *data, struct error *error) {
     struct daemon *daemon = data;
-    _cleanup_(cleanup_config_free) struct config *old = NULL;
     struct config *new;
     int r;
 
@@ -60,7 +59,7 @@ static int reload(void *data, struct error *error) {
     r = load_config(&daemon->options, &new, error);
     if (r == 0) {
         manager_configure(daemon->manager, new);
-        old = daemon->config;
+        config_free(daemon->config);
         daemon->config = new;
         use_log_level(daemon);
         log_write(LOG_INFO, ABOUT(.kind = LOG_CONFIG_LOADED), "configuration loaded again");
@@ -259,15 +258,13 @@ static int load_and_run(struct daemon *daemon) {
     r = load_config(&daemon->options, &daemon->config, &error);
     if (r == 0 && daemon->options.check) {
         print_valid(daemon->config);
-        return 0;
-    }
-    if (r == 0) {
+    } else if (r == 0) {
         use_log_level(daemon);
         raise_descriptor_limit();
         r = run(daemon, &error);
         stop(daemon);
-        config_free(daemon->config);
     }
+    cleanup_config_free(&daemon->config);
     if (r < 0)
         log_error("%s", error.text);
     return r;

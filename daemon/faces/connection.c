@@ -22,7 +22,7 @@ static int wait_for(struct connection *connection, short what) {
     struct event_base *base = event_get_base(connection->event);
 
     event_del(connection->event);
-    event_assign(connection->event, base, connection->fd, what | EV_PERSIST,
+    event_assign(connection->event, base, connection->fd, (short)(what | EV_PERSIST),
                  what == EV_READ ? on_readable : on_writable, connection);
     return event_add(connection->event, NULL) < 0 ? -ENOMEM : 0;
 }
@@ -137,16 +137,16 @@ int connection_new(struct dispatcher *dispatcher, struct event_base *base, int f
         .ended = ended,
         .data = data,
     };
+    connection->event =
+        event_new(base, connection->fd, EV_READ | EV_PERSIST, on_readable, connection);
+    if (!connection->event || event_add(connection->event, NULL) < 0)
+        return -ENOMEM;
     if (!client) {
         connection->refusal = malloc(sizeof(*refusal));
         if (!connection->refusal)
             return -ENOMEM;
         *connection->refusal = *refusal;
     }
-    connection->event =
-        event_new(base, connection->fd, EV_READ | EV_PERSIST, on_readable, connection);
-    if (!connection->event || event_add(connection->event, NULL) < 0)
-        return -ENOMEM;
     *ret = steal_pointer(connection);
     return 0;
 }

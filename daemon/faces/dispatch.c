@@ -271,8 +271,9 @@ static int on_describe(struct request *request) {
     struct region *region;
     int r = check_unused(request, describe->reserved);
 
-    if (r == 0)
-        r = manager_find(request->manager, caller, text(request, 0), &region, request->error);
+    if (r < 0)
+        return r;
+    r = manager_find(request->manager, caller, text(request, 0), &region, request->error);
     if (r < 0)
         return r;
     return answer(

@@ -78,7 +78,7 @@ static int add_client(struct server *server, int fd, struct client **ret, struct
 static void on_accepted(void *data, int fd) {
     struct server *server = data;
     struct connection *connection;
-    struct client *client;
+    struct client *client = NULL;
     struct error error;
 
     if (add_client(server, fd, &client, &error) < 0) {
