@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -141,11 +142,12 @@ class Machine:
 
     def stop(self):
         """Ends the machine, and removes what is left of it: its control group and its directory."""
-        if self.init:
-            os.kill(self.init, signal.SIGKILL)
-        else:
-            self.unshare.kill()
+        ended = os.pidfd_open(self.init) if self.init else None
+        self.unshare.kill()  # --kill-child
         self.unshare.wait()
+        if ended is not None:
+            select.select([ended], [], [], DEADLINE_SECONDS)
+            os.close(ended)
         self._remove_control_group()
         shutil.rmtree(self.directory)
 

@@ -18,6 +18,7 @@ CONFIGURATION = "/etc/shmregd/shmregd.json"
 CONFIG_LOADED = "8f0b2a7c1d5e4a83b9d86c2f74a1e905"
 CONFIG_REFUSED = "3e1c64a2f7d84b0f9ab1d25c80e7f64d"
 REGION_CREATED = "a1c5d0b4e6f74c2d8b3e9f7a60d1c258"
+REGION_CHANGED = "1f9d3b7a5c2e4860b4d6f8a0c2e4f617"
 
 machine = None
 
@@ -190,16 +191,17 @@ class UnitsTest(unittest.TestCase):
         self.assertEqual(ctl("create", "units/two", "4096", user=READER, check=False).returncode, 1)
 
     def test_journal_has_fields(self):
-        with open(DATA_FILE, "rb") as file:
-            put("units/journal", file.read())
-        entries = machine.journal(f"MESSAGE_ID={REGION_CREATED}", "SHMREG_REGION=units/journal")
-        self.assertEqual(len(entries), 1)
-        entry = entries[0]
-        self.assertIn("units/journal", entry["MESSAGE"])
-        self.assertEqual(entry["_SYSTEMD_UNIT"], SERVICE)
-        self.assertEqual(entry["SYSLOG_IDENTIFIER"], "shmregd")
-        self.assertEqual(entry["SHMREG_CLIENT_UID"], "0")
-        self.assertGreater(int(entry["SHMREG_CLIENT_PID"]), 0)
+        ctl("create", "units/journal", "4096", user=READER)
+        ctl("chmod", "0640", "units/journal", user=READER)
+        entries = machine.journal("SHMREG_REGION=units/journal")
+        kinds = [entry["MESSAGE_ID"] for entry in entries]
+        self.assertEqual(kinds, [REGION_CREATED, REGION_CHANGED])
+        for entry in entries:
+            self.assertIn("units/journal", entry["MESSAGE"])
+            self.assertEqual(entry["_SYSTEMD_UNIT"], SERVICE)
+            self.assertEqual(entry["SYSLOG_IDENTIFIER"], "shmregd")
+        self.assertEqual(entries[1]["SHMREG_CLIENT_UID"], str(READER))
+        self.assertGreater(int(entries[1]["SHMREG_CLIENT_PID"]), 0)
 
     def set_watchdog(self, seconds):
         content = f"[Service]\nWatchdogSec={seconds}\n"
