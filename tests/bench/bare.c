@@ -3,13 +3,13 @@
  */
 #include "tests/bench/bare.h"
 
-#include <check.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "proto/packet.h"
+#include "tests/bench/measure.h"
 
 #define NAME_MAX_BYTES 256
 
@@ -22,8 +22,8 @@ void bare_serve(int channel, void *data) {
     while (packet_receive(socket, name, sizeof(name), &none) > 0) {
         int fd = shm_open(name, O_RDONLY, 0);
 
-        ck_assert_int_ge(fd, 0);
-        ck_assert_int_eq(packet_send(socket, "", 1, &fd, 1), 0);
+        must(fd >= 0);
+        must(packet_send(socket, "", 1, &fd, 1) == 0);
         close(fd);
     }
 }
@@ -33,11 +33,11 @@ void *bare_open(int socket, const char *name, size_t size, int *ret_fd) {
     char reply;
     void *data;
 
-    ck_assert_int_eq(packet_send(socket, name, strlen(name) + 1, NULL, 0), 0);
-    ck_assert_int_eq(packet_receive(socket, &reply, 1, &fds), 1);
-    ck_assert_uint_eq(fds.count, 1);
+    must(packet_send(socket, name, strlen(name) + 1, NULL, 0) == 0);
+    must(packet_receive(socket, &reply, 1, &fds) == 1);
+    must(fds.count == 1);
     data = mmap(NULL, size, PROT_READ, MAP_SHARED, fds.fd[0], 0);
-    ck_assert_ptr_ne(data, MAP_FAILED);
+    must(data != MAP_FAILED);
     *ret_fd = fds.fd[0];
     return data;
 }

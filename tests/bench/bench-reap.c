@@ -44,7 +44,7 @@ START_TEST(reap) {
 
         channel_hear(owner.channel);
         start = now_nsec();
-        ck_assert_int_eq(kill(owner.pid, SIGKILL), 0);
+        must(kill(owner.pid, SIGKILL) == 0);
         wait_readable(watcher);
         series_add(&reaped, now_nsec() - start, 1);
         ck_assert_int_gt(read(watcher, events, sizeof(events)), 0);

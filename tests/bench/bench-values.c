@@ -40,11 +40,11 @@ START_TEST(second_open) {
     for (unsigned i = measure_rounds(); i > 0; i--) {
         uint64_t start = now_nsec();
 
-        held = open_region(conn, "held", SHMREG_READ);
+        must(shmreg_open(conn, "held", SHMREG_READ, &held) == 0);
         series_add(&first, now_nsec() - start, 1);
         start = now_nsec();
         for (unsigned k = 0; k < BATCH; k++)
-            expect_ok(shmreg_open(conn, "held", SHMREG_READ, &again[k]));
+            must(shmreg_open(conn, "held", SHMREG_READ, &again[k]) == 0);
         series_add(&second, now_nsec() - start, BATCH);
         for (unsigned k = 0; k < BATCH; k++)
             shmreg_close(again[k]);
@@ -57,7 +57,12 @@ START_TEST(second_open) {
 END_TEST
 
 static void measure_create(const char *what, uint32_t backing) {
-    struct series create = {.name = "create"}, destroy = {.name = "destroy"};
+    const struct shmreg_options *options =
+        SHMREG_OPTIONS(.backing = backing, .flags = SHMREG_DETACHED);
+    static struct series create, destroy;
+
+    create = (struct series){.name = "create"};
+    destroy = (struct series){.name = "destroy"};
 
     for (unsigned i = measure_rounds(); i > 0; i--) {
         char name[BATCH][16];
@@ -65,12 +70,12 @@ static void measure_create(const char *what, uint32_t backing) {
 
         for (unsigned k = 0; k < BATCH; k++) {
             snprintf(name[k], sizeof(name[k]), "new/%u", k);
-            create_region(conn, name[k], SIZE, SHMREG_OPTIONS(.backing = backing));
+            must(shmreg_create(conn, name[k], SIZE, options, NULL) == 0);
         }
         series_add(&create, now_nsec() - start, BATCH);
         start = now_nsec();
         for (unsigned k = 0; k < BATCH; k++)
-            expect_ok(shmreg_destroy(conn, name[k]));
+            must(shmreg_destroy(conn, name[k]) == 0);
         series_add(&destroy, now_nsec() - start, BATCH);
     }
     print_ratio(what, &create, &destroy);
@@ -90,29 +95,31 @@ static void echo(int channel, void *data) {
 
     while (recv(channel, copy, size, MSG_WAITALL) == (ssize_t)size) {
         memcpy(value, copy, size);
-        ck_assert_int_eq((int)send(channel, value, size, MSG_NOSIGNAL), (int)size);
+        must(send(channel, value, size, MSG_NOSIGNAL) == (ssize_t)size);
     }
 }
 
 static void measure_value(size_t size) {
-    struct series piped = {.name = "socket"}, put_and_get = {.name = "put+get"};
+    static struct series piped, put_and_get;
     struct child other = child_start(USER(DAEMON_UID), echo, &size);
     char what[32];
 
+    piped = (struct series){.name = "socket"};
+    put_and_get = (struct series){.name = "put+get"};
     pin(other.pid, 0);
     for (unsigned i = measure_rounds(); i > 0; i--) {
         uint64_t start = now_nsec();
         size_t got;
 
         for (unsigned k = 0; k < BATCH; k++) {
-            ck_assert_int_eq((int)send(other.channel, value, size, MSG_NOSIGNAL), (int)size);
-            ck_assert_int_eq((int)recv(other.channel, copy, size, MSG_WAITALL), (int)size);
+            must(send(other.channel, value, size, MSG_NOSIGNAL) == (ssize_t)size);
+            must(recv(other.channel, copy, size, MSG_WAITALL) == (ssize_t)size);
         }
         series_add(&piped, now_nsec() - start, BATCH);
         start = now_nsec();
         for (unsigned k = 0; k < BATCH; k++) {
-            expect_ok(shmreg_put(conn, "value", value, size, SHMREG_MODE_DEFAULT));
-            expect_ok(shmreg_get(conn, "value", copy, sizeof(copy), &got));
+            must(shmreg_put(conn, "value", value, size, SHMREG_MODE_DEFAULT) == 0);
+            must(shmreg_get(conn, "value", copy, sizeof(copy), &got) == 0);
         }
         series_add(&put_and_get, now_nsec() - start, BATCH);
         ck_assert_uint_eq(got, size);

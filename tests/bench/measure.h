@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <check.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -17,6 +18,13 @@ struct series {
     unsigned count;
     double nsec[MEASURE_ROUNDS_MAX];
 };
+
+/* An assertion inside a timed part: one of check's own writes to a file each time it holds. */
+#define must(condition)                                                                            \
+    do {                                                                                           \
+        if (!(condition))                                                                          \
+            ck_abort_msg("not true: %s", #condition);                                              \
+    } while (0)
 
 unsigned measure_rounds(void);
 uint64_t now_nsec(void);
