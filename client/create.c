@@ -74,29 +74,32 @@ static void undo(struct shmreg_conn *conn, const char *name) {
 }
 
 static int take_created(struct shmreg_conn *conn, struct call *call, struct shmreg_region **ret) {
-    struct wire_attachment attachment = {.created = 0};
+    struct wire_attachment attachment = {.flags = 0};
     struct shmreg_region *region = *ret;
     int r;
 
     if (call->reply.string[0].length == sizeof(attachment))
         memcpy(&attachment, call->reply.string[0].data, sizeof(attachment));
     r = regions_from_reply(call, ret, 1);
-    if (r < 0 && attachment.created)
-        undo(conn, region->name);
+    if (r < 0 && attachment.flags & WIRE_ATTACHMENT_CREATED)
+        undo(conn, region->mapping->name);
     return r;
 }
 
 static int create(struct shmreg_conn *conn, const char *name, uint64_t size,
                   const struct shmreg_options *options, struct shmreg_region **region) {
     struct wire_create_request body = {
-        .backing = options->backing,
-        .lifetime = options->lifetime,
-        .seconds = options->seconds,
-        .mode = options->mode ? options->mode : WIRE_MODE_DEFAULT,
         .access = *region ? WIRE_WRITE : WIRE_NO_ACCESS,
-        .flags = options->flags & SHMREG_EXISTING_OK,
-        .size = size,
-        .max_size = options->max_size,
+        .spec =
+            {
+                .backing = options->backing,
+                .lifetime = options->lifetime,
+                .seconds = options->seconds,
+                .mode = options->mode ? options->mode : WIRE_MODE_DEFAULT,
+                .flags = options->flags & SHMREG_EXISTING_OK,
+                .size = size,
+                .max_size = options->max_size,
+            },
     };
     struct wire_string strings[] = {
         {.data = name}, {.data = options->acl}, {.data = options->attributes}};

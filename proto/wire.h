@@ -84,21 +84,31 @@ struct wire_hello_reply {
 #define WIRE_READ 1u
 #define WIRE_WRITE 2u
 
-#define WIRE_EXISTING_OK 1u /* CREATE: attach to the region if it is already there */
 #define WIRE_MODE_DEFAULT UINT32_MAX
+
+/* Flags of a region to be made. */
+#define WIRE_EXISTING_OK 1u /* CREATE: attach to the region if it is already there */
+
+/* What a region shall be. */
+struct wire_region_spec {
+    uint32_t backing;  /* enum backing, or 0 for the daemon's default */
+    uint32_t lifetime; /* enum lifetime, or 0 for persistent */
+    uint32_t seconds;  /* linger of `attached`, duration of `lease` */
+    uint32_t mode;     /* 0 to 0666, or WIRE_MODE_DEFAULT */
+    uint32_t flags;    /* WIRE_EXISTING_OK */
+    uint32_t reserved; /* 0 */
+    uint64_t size;     /* bytes */
+    uint64_t max_size; /* bytes, 0 for size */
+};
 
 struct wire_create_request {
     uint32_t string_length[3]; /* name, access rules, attributes ("" for none) */
-    uint32_t backing;          /* enum backing, or 0 for the daemon's default */
-    uint32_t lifetime;         /* enum lifetime, or 0 for persistent */
-    uint32_t seconds;          /* linger of `attached`, duration of `lease` */
-    uint32_t mode;             /* 0 to 0666, or WIRE_MODE_DEFAULT */
     uint32_t access;           /* WIRE_NO_ACCESS, WIRE_READ, WIRE_WRITE */
-    uint32_t flags;            /* WIRE_EXISTING_OK */
-    uint32_t reserved;         /* 0 */
-    uint64_t size;             /* bytes */
-    uint64_t max_size;         /* bytes, 0 for size */
+    struct wire_region_spec spec;
 };
+
+/* Flags of an attachment. */
+#define WIRE_ATTACHMENT_CREATED 1u /* this very request created the region */
 
 /* One client's hold on one segment; its descriptor comes along in the same order. */
 struct wire_attachment {
@@ -111,7 +121,7 @@ struct wire_attachment {
     uint32_t slot_version; /* what the slot said when the segment was opened */
     uint32_t access;       /* WIRE_READ or WIRE_WRITE */
     uint32_t backing;      /* enum backing */
-    uint32_t created;      /* 1 if this very request created the region */
+    uint32_t flags;        /* WIRE_ATTACHMENT_CREATED */
 };
 
 /* Replies of CREATE and OPEN: the string is an array of struct wire_attachment. */

@@ -87,7 +87,7 @@ static struct wire_attachment describe_attachment(const struct request *request,
         .slot_version = manager_slot_version(request->manager, attachment->region),
         .access = attachment->access,
         .backing = attachment->segment->backing,
-        .created = created,
+        .flags = created ? WIRE_ATTACHMENT_CREATED : 0,
     };
 }
 
@@ -126,22 +126,29 @@ static int create_attached(struct request *request, const struct region_spec *sp
                   &(struct wire_string){&description, sizeof(description)});
 }
 
-static int on_create(struct request *request) {
-    const struct wire_create_request *create = request->message->body;
-    bool existing_ok = create->flags & WIRE_EXISTING_OK;
-    struct region_spec spec = {
-        .name = text(request, 0),
-        .acl = text(request, 1),
-        .attributes = text(request, 2),
-        .size = create->size,
-        .max_size = create->max_size,
-        .backing = create->backing,
-        .lifetime = create->lifetime,
-        .seconds = create->seconds,
-        .mode = create->mode == WIRE_MODE_DEFAULT ? DEFAULT_MODE : create->mode,
+/* What the request wants a region to be; its strings from @string on are name, rules, attributes. */
+static int read_spec(struct request *request, const struct wire_region_spec *wire, size_t string,
+                     uint32_t flags, struct region_spec *ret) {
+    *ret = (struct region_spec){
+        .name = text(request, string),
+        .acl = text(request, string + 1),
+        .attributes = text(request, string + 2),
+        .size = wire->size,
+        .max_size = wire->max_size,
+        .backing = wire->backing,
+        .lifetime = wire->lifetime,
+        .seconds = wire->seconds,
+        .mode = wire->mode == WIRE_MODE_DEFAULT ? DEFAULT_MODE : wire->mode,
         .tag = {request->client->id, request->message->header.serial},
     };
-    int r = check_unused(request, (create->flags & ~WIRE_EXISTING_OK) | create->reserved);
+    return check_unused(request, (wire->flags & ~flags) | wire->reserved);
+}
+
+static int on_create(struct request *request) {
+    const struct wire_create_request *create = request->message->body;
+    bool existing_ok = create->spec.flags & WIRE_EXISTING_OK;
+    struct region_spec spec;
+    int r = read_spec(request, &create->spec, 0, WIRE_EXISTING_OK, &spec);
 
     if (r < 0)
         return r;

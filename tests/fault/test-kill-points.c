@@ -70,7 +70,7 @@ static void request_create(int fd) {
 
     raw_request(fd, WIRE_CREATE, 5,
                 &(struct wire_create_request){
-                    .mode = WIRE_MODE_DEFAULT, .access = WIRE_WRITE, .size = OLD_SIZE},
+                    .access = WIRE_WRITE, .spec = {.mode = WIRE_MODE_DEFAULT, .size = OLD_SIZE}},
                 strings);
 }
 
@@ -152,12 +152,12 @@ static void prepare_detach(int fd) {
     struct wire_attachment attachment;
     struct raw_reply reply;
 
-    raw_request(fd, WIRE_CREATE, 4,
-                &(struct wire_create_request){.lifetime = SHMREG_ATTACHED,
-                                              .mode = WIRE_MODE_DEFAULT,
-                                              .access = WIRE_READ,
-                                              .size = OLD_SIZE},
-                strings);
+    raw_request(
+        fd, WIRE_CREATE, 4,
+        &(struct wire_create_request){
+            .access = WIRE_READ,
+            .spec = {.lifetime = SHMREG_ATTACHED, .mode = WIRE_MODE_DEFAULT, .size = OLD_SIZE}},
+        strings);
     raw_receive(fd, &reply);
     ck_assert_int_eq(reply.message.header.status, 0);
     memcpy(&attachment, reply.message.string[0].data, sizeof(attachment));
@@ -265,7 +265,7 @@ END_TEST
 int main(void) {
     TCase *kill_points = tcase_create("kill-points");
 
-    tcase_set_timeout(kill_points, 60);
+    tcase_set_timeout(kill_points, 240);
     tcase_add_loop_test(kill_points, test_killed_before_each_system_call, 0,
                         2 * (int)ARRAY_SIZE(operations));
     return sandbox_run("kill-points", &kill_points, 1);

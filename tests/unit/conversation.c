@@ -89,16 +89,15 @@ int hello(uint32_t version, uint64_t client_id) {
 
 struct wire_create_request create_defaults(uint32_t access) {
     return (struct wire_create_request){
-        .mode = WIRE_MODE_DEFAULT,
         .access = access,
-        .size = 4096,
+        .spec = {.mode = WIRE_MODE_DEFAULT, .size = 4096},
     };
 }
 
 int create(const char *name, uint32_t access, uint32_t flags) {
     struct wire_create_request body = create_defaults(access);
 
-    body.flags = flags;
+    body.spec.flags = flags;
     return request(WIRE_CREATE, &body, STRINGS({name}, {""}, {""}));
 }
 

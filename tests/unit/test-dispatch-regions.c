@@ -21,7 +21,7 @@ START_TEST(create_attaches_its_creator) {
     ck_assert_uint_eq(a.version, 1);
     ck_assert_uint_eq(a.access, WIRE_WRITE);
     ck_assert_uint_eq(a.backing, BACKING_SHM);
-    ck_assert_uint_eq(a.created, 1);
+    ck_assert_uint_eq(a.flags, WIRE_ATTACHMENT_CREATED);
     world_expect_usage(&talk.world, 1, 4096, 1, 1);
     end();
 }
@@ -36,7 +36,7 @@ START_TEST(create_sent_again_is_answered_again) {
     region_id = attachment(0).region_id;
     ck_assert_int_eq(create("a", WIRE_WRITE, 0), 0);
     ck_assert_uint_eq(attachment(0).region_id, region_id);
-    ck_assert_uint_eq(attachment(0).created, 1);
+    ck_assert_uint_eq(attachment(0).flags, WIRE_ATTACHMENT_CREATED);
     /* Another request is another matter. */
     expect_error(exchange(encode(WIRE_CREATE, 0, SERIAL + 1, &body, STRINGS({"a"}, {""}, {""}))),
                  -EEXIST, "'a' exists already");
@@ -52,9 +52,9 @@ START_TEST(create_takes_what_exists_if_asked) {
                  &(struct region_spec){
                      .name = "a", .size = 100, .mode = DEFAULT_MODE, .acl = "", .attributes = ""});
     expect_error(create("a", WIRE_READ, 0), -EEXIST, "'a'");
-    body.flags = WIRE_EXISTING_OK;
+    body.spec.flags = WIRE_EXISTING_OK;
     ck_assert_int_eq(request(WIRE_CREATE, &body, STRINGS({"a"}, {""}, {""})), 0);
-    ck_assert_uint_eq(attachment(0).created, 0);
+    ck_assert_uint_eq(attachment(0).flags, 0);
     ck_assert_uint_eq(attachment(0).size, 100);
     expect_descriptor(0, O_RDONLY);
     ck_assert_int_eq(create("a", WIRE_NO_ACCESS, WIRE_EXISTING_OK), 0);
@@ -203,10 +203,10 @@ START_TEST(regions_are_described_and_changed) {
     const struct wire_describe_reply *described;
 
     begin();
-    body.lifetime = LIFETIME_LEASE;
-    body.seconds = 1000;
-    body.mode = 0640;
-    body.max_size = 8192;
+    body.spec.lifetime = LIFETIME_LEASE;
+    body.spec.seconds = 1000;
+    body.spec.mode = 0640;
+    body.spec.max_size = 8192;
     ck_assert_int_eq(request(WIRE_CREATE, &body, STRINGS({"a"}, {"user:1:r"}, {"{\"x\":1}"})), 0);
     ck_assert_int_eq(
         request(WIRE_RENEW, &(struct wire_renew_request){.seconds = 500}, STRINGS({"a"})), 0);

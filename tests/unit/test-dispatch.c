@@ -82,7 +82,7 @@ START_TEST(what_means_nothing_is_refused) {
     struct wire_create_request body = create_defaults(WIRE_WRITE);
 
     begin();
-    body.reserved = 1;
+    body.spec.reserved = 1;
     expect_error(request(WIRE_CREATE, &body, STRINGS({"a"}, {""}, {""})), -EINVAL, "create");
     expect_error(create("a", WIRE_WRITE, 2), -EINVAL, "create");
     ck_assert(!world_has(&talk.world, "a"));
