@@ -213,7 +213,7 @@ END_TEST
 int main(void) {
     TCase *kill = tcase_create("kill");
 
-    tcase_set_timeout(kill, 60);
+    tcase_set_timeout(kill, 240);
     tcase_add_loop_test(kill, test_everything_answered_survives, 0, (int)ARRAY_SIZE(backings));
     return sandbox_run("kill", &kill, 1);
 }

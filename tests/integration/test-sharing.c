@@ -15,7 +15,7 @@
 #define WRITER 20001
 #define READER 20002
 #define STRANGER 20003
-#define SIZE 100000
+#define SIZE 100000L
 
 static const uint32_t backings[] = {SHMREG_SHM, SHMREG_MEMFD, SHMREG_FILE};
 #define N_BACKINGS (sizeof(backings) / sizeof(backings[0]))

@@ -62,7 +62,8 @@ void daemon_prepare(struct test_daemon *ret, const char *config) {
 static void execute(const struct test_daemon *daemon) {
     char runtime[DAEMON_PATH_MAX + 32], state[DAEMON_PATH_MAX + 32], config[DAEMON_PATH_MAX + 32];
     char *arguments[] = {"shmregd", "--foreground", config, runtime, state, NULL};
-    int program = open(getenv("SHMREGD"), O_PATH | O_CLOEXEC);
+    const char *path = getenv("SHMREGD");
+    int program = path ? open(path, O_PATH | O_CLOEXEC) : -1;
     int log = open(daemon->log, O_WRONLY | O_APPEND | O_CLOEXEC);
 
     ck_assert_msg(program >= 0, "SHMREGD does not name a program: %s", strerror(errno));
@@ -102,7 +103,7 @@ static bool is_ready(const struct test_daemon *daemon) {
 static void wait_ready(const struct test_daemon *daemon, int watcher) {
     _cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, daemon->pid, 0);
     struct pollfd pollers[] = {{.fd = watcher, .events = POLLIN}, {.fd = pidfd, .events = POLLIN}};
-    uint64_t deadline = monotonic_usec() + DEADLINE_MSEC * 1000u;
+    uint64_t deadline = monotonic_usec() + DEADLINE_MSEC * UINT64_C(1000);
     char events[4096];
 
     while (!is_ready(daemon)) {

@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#define USEC_PER_MSEC 1000u
+#define USEC_PER_MSEC UINT64_C(1000)
 
 uint64_t monotonic_usec(void) {
     struct timespec now;
