@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "proto/packet.h"
@@ -28,15 +29,18 @@ void bare_serve(int channel, void *data) {
     }
 }
 
-void *bare_open(int socket, const char *name, size_t size, int *ret_fd) {
+void *bare_open(int socket, const char *name, size_t *ret_size, int *ret_fd) {
     struct packet_fds fds;
+    struct stat status;
     char reply;
     void *data;
 
     must(packet_send(socket, name, strlen(name) + 1, NULL, 0) == 0);
     must(packet_receive(socket, &reply, 1, &fds) == 1);
     must(fds.count == 1);
-    data = mmap(NULL, size, PROT_READ, MAP_SHARED, fds.fd[0], 0);
+    must(fstat(fds.fd[0], &status) == 0);
+    *ret_size = (size_t)status.st_size;
+    data = mmap(NULL, *ret_size, PROT_READ, MAP_SHARED, fds.fd[0], 0);
     must(data != MAP_FAILED);
     *ret_fd = fds.fd[0];
     return data;

@@ -14,6 +14,6 @@
 /* Serves the other end of the channel until it is closed. */
 void bare_serve(int channel, void *data);
 
-/* Asks for an object and maps it for reading, as libshmreg does. */
-void *bare_open(int socket, const char *name, size_t size, int *ret_fd);
+/* Asks for an object, learns its size (fstat(2)) and maps it for reading. */
+void *bare_open(int socket, const char *name, size_t *ret_size, int *ret_fd);
 void bare_close(void *data, size_t size, int fd);

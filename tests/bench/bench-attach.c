@@ -68,15 +68,16 @@ static void setup(void) {
 }
 
 static void bare_round(void) {
+    size_t sizes[REGIONS];
     void *data[REGIONS];
     int fds[REGIONS];
     uint64_t start = now_nsec();
 
     for (unsigned i = 0; i < REGIONS; i++)
-        data[i] = bare_open(bare_socket, objects[i], SIZE, &fds[i]);
+        data[i] = bare_open(bare_socket, objects[i], &sizes[i], &fds[i]);
     series_add(&bare, now_nsec() - start, REGIONS);
     for (unsigned i = 0; i < REGIONS; i++)
-        bare_close(data[i], SIZE, fds[i]);
+        bare_close(data[i], sizes[i], fds[i]);
 }
 
 static void shmreg_round(void) {
