@@ -23,11 +23,15 @@ void talk_unlock(struct shmreg_conn *conn) {
     pthread_mutex_unlock(&conn->talk);
 }
 
-int64_t monotonic_msec(void) {
+int64_t monotonic_nsec(void) {
     struct timespec now;
 
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+int64_t monotonic_msec(void) {
+    return monotonic_nsec() / 1000000;
 }
 
 static int64_t link_deadline(void) {
@@ -49,17 +53,19 @@ static int connection_new(const char *path, struct shmreg_conn **ret) {
     pthread_mutex_init(&conn->talk, NULL);
     pthread_mutex_init(&conn->state, NULL);
     conn->socket = -1;
-    TAILQ_INIT(&conn->regions);
+    SLIST_INIT(&conn->pages);
+    LIST_INIT(&conn->regions);
+    TAILQ_INIT(&conn->mappings);
     TAILQ_INIT(&conn->detaches);
     r = socket_address(path, CLIENT_SOCKET_NAME, &conn->address);
     if (r < 0)
         fail(r, "the path of the daemon's socket is too long");
-    if (r == 0 && region_table_init(&conn->table) < 0)
+    if (r == 0 && mapping_table_init(&conn->table) < 0)
         r = fail(-ENOMEM, "no memory for a connection");
     if (r == 0)
         r = fork_watch(conn);
     if (r < 0) {
-        region_table_deinit(&conn->table);
+        mapping_table_deinit(&conn->table);
         free(conn);
         return r;
     }
@@ -85,22 +91,26 @@ int shmreg_connect(const char *path, shmreg_conn **ret) {
 
 void shmreg_disconnect(shmreg_conn *conn) {
     struct shmreg_region *region;
+    struct mapping *mapping;
 
     if (!conn)
         return;
     fork_unwatch(conn);
     /* Unmapped first: the end of the connection tells the daemon that nothing is held. */
-    while ((region = TAILQ_FIRST(&conn->regions))) {
-        TAILQ_REMOVE(&conn->regions, region, link);
-        munmap(region->data, region->length);
-        close_fd(&region->fd);
+    while ((mapping = TAILQ_FIRST(&conn->mappings))) {
+        TAILQ_REMOVE(&conn->mappings, mapping, link);
+        munmap(mapping->data, mapping->length);
+        close_fd(&mapping->fd);
+        free(mapping);
+    }
+    while ((region = LIST_FIRST(&conn->regions))) {
+        LIST_REMOVE(region, link);
         free(region);
     }
     close_fd(&conn->socket);
     connection_forget_detaches(conn, SIZE_MAX);
-    region_table_deinit(&conn->table);
-    if (conn->page)
-        munmap((void *)conn->page, conn->n_slots * sizeof(*conn->page));
+    mapping_table_deinit(&conn->table);
+    page_list_deinit(&conn->pages);
     pthread_mutex_destroy(&conn->talk);
     pthread_mutex_destroy(&conn->state);
     free(conn);
@@ -123,15 +133,15 @@ void connection_flush_detaches(struct shmreg_conn *conn) {
 }
 
 void connection_forget_detaches(struct shmreg_conn *conn, size_t count) {
-    struct shmreg_region *region;
+    struct mapping *mapping;
 
-    while (count-- > 0 && (region = TAILQ_FIRST(&conn->detaches))) {
-        TAILQ_REMOVE(&conn->detaches, region, link);
-        if (region == conn->next_detach)
+    while (count-- > 0 && (mapping = TAILQ_FIRST(&conn->detaches))) {
+        TAILQ_REMOVE(&conn->detaches, mapping, link);
+        if (mapping == conn->next_detach)
             conn->next_detach = TAILQ_FIRST(&conn->detaches);
         else
             conn->n_detaches_sent--;
-        free(region);
+        free(mapping);
     }
 }
 

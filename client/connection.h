@@ -15,11 +15,12 @@
 #include <sys/queue.h>
 #include <sys/un.h>
 
+#include "client/mapping.h"
+#include "client/page.h"
 #include "client/region.h"
 #include "client/shmreg.h"
 #include "proto/cleanup.h"
 #include "proto/packet.h"
-#include "proto/status-slot.h"
 #include "proto/wire.h"
 
 struct shmreg_conn {
@@ -32,12 +33,13 @@ struct shmreg_conn {
     int socket;
     bool linked;    /* HELLO was answered, and the end of the stream was not seen */
     bool inherited; /* from the process that forked; nothing here is known to the daemon as ours */
-    const struct status_slot *page;
-    uint32_t n_slots;
-    struct region_table table;
-    TAILQ_HEAD(, shmreg_region) regions;  /* every one that has a handle */
-    TAILQ_HEAD(, shmreg_region) detaches; /* closed, but a daemon killed now might not know */
-    struct shmreg_region *next_detach;    /* the first of them that was not sent */
+    const struct page *page; /* of the last HELLO */
+    struct page_list pages;
+    LIST_HEAD(, shmreg_region) regions; /* every handle */
+    struct mapping_table table;
+    struct mapping_list mappings; /* every one that a handle leads to */
+    struct mapping_list detaches; /* closed, but a daemon killed now might not know */
+    struct mapping *next_detach;  /* the first of them that was not sent */
     size_t n_detaches_sent;
 
     LIST_ENTRY(shmreg_conn) link; /* of all connections, for fork(2) */
@@ -95,6 +97,7 @@ void link_drop(struct shmreg_conn *conn);
 #define LINK_PATIENCE_MSEC 5000
 
 int64_t monotonic_msec(void);
+int64_t monotonic_nsec(void);
 
 /* One exchange of a small request in the course of a larger one: the latter's request stays as it
  * is, its reply does not. */

@@ -3,8 +3,8 @@
  *
  * A connection outlives its link. When the daemon comes back, HELLO with the same client id gets
  * the old attachments if the daemon still knows them; otherwise every region that is held is opened
- * once more. What cannot be had again (destroyed, or replaced meanwhile) stays mapped, and is just
- * not known to the daemon any more.
+ * once more. What cannot be had again (destroyed, or replaced meanwhile) stays mapped, but is not
+ * known to the daemon any more, and its handles are not current.
  */
 #include "client/connection.h"
 
@@ -13,10 +13,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -72,25 +70,19 @@ int link_exchange(struct shmreg_conn *conn, struct call *call) {
     return size < 0 ? size : connection_exchange(conn, conn->reply, (size_t)size, call);
 }
 
-static int map_page(struct shmreg_conn *conn, int fd, uint32_t n_slots) {
-    size_t length = (size_t)n_slots * sizeof(struct status_slot), old_length;
-    void *page, *old;
-    struct stat status;
+static int take_page(struct shmreg_conn *conn, int fd, uint32_t n_slots) {
+    const struct page *page;
+    struct mapping *mapping;
+    int r = page_list_get(&conn->pages, fd, n_slots, &page);
 
-    if (fstat(fd, &status) < 0 || length == 0 || (uint64_t)status.st_size < length)
-        return fail(-EPROTO, "the daemon's status page is not what it says");
-    page = mmap(NULL, length, PROT_READ, MAP_SHARED, fd, 0);
-    if (page == MAP_FAILED)
-        return fail(-errno, "cannot map the daemon's status page: %s", strerror(errno));
-
+    if (r < 0)
+        return r;
     pthread_mutex_lock(&conn->state);
-    old = (void *)conn->page;
-    old_length = conn->n_slots * sizeof(struct status_slot);
+    if (page != conn->page)
+        TAILQ_FOREACH (mapping, &conn->mappings, link)
+            mapping_lose(mapping);
     conn->page = page;
-    conn->n_slots = n_slots;
     pthread_mutex_unlock(&conn->state);
-    if (old)
-        munmap(old, old_length);
     return 0;
 }
 
@@ -117,19 +109,19 @@ static int hello(struct shmreg_conn *conn, bool *ret_resumed) {
     if (call.fds.count != 1 || reply->version == 0 || reply->version > WIRE_VERSION)
         return fail(-EPROTO, "the daemon does not speak version %u of the protocol", WIRE_VERSION);
     *ret_resumed = reply->flags & WIRE_RESUMED;
-    return map_page(conn, call.fds.fd[0], reply->status_slots);
+    return take_page(conn, call.fds.fd[0], reply->status_slots);
 }
 
 /* What the old link said about slots may not hold for this one, and neither do its attachments,
  * unless the daemon has resumed them. */
 static void start_over(struct shmreg_conn *conn, bool resumed) {
-    struct shmreg_region *region;
+    struct mapping *mapping;
 
     pthread_mutex_lock(&conn->state);
-    TAILQ_FOREACH (region, &conn->regions, link) {
-        region->fresh = false;
+    TAILQ_FOREACH (mapping, &conn->mappings, link) {
+        mapping->fresh = false;
         if (!resumed)
-            region->attachment_id = 0;
+            mapping->attachment_id = 0;
     }
     if (!resumed)
         connection_forget_detaches(conn, SIZE_MAX);
@@ -139,14 +131,23 @@ static void start_over(struct shmreg_conn *conn, bool resumed) {
     pthread_mutex_unlock(&conn->state);
 }
 
-/* Only the end of the link is an error: a region that is refused now stays mapped as it is. */
-static int restore_region(struct shmreg_conn *conn, struct shmreg_region *region) {
-    _cleanup_(cleanup_region_free) struct shmreg_region *newer =
-        region_new(conn, region->name, region->access);
-    struct wire_open_request body = {.count = 1, .access = region->access};
-    struct wire_string name = {.data = region->name, .length = strlen(region->name) + 1};
-    _cleanup_(call_close_fds) struct call call = {.op = WIRE_OPEN, .body = &body, .strings = &name};
+static int attach_again(const struct call *call, struct mapping *newer) {
     struct wire_attachment attachment;
+
+    if (call->reply.string[0].length != sizeof(attachment))
+        return fail(-EPROTO, "the daemon opened more than it was asked for");
+    memcpy(&attachment, call->reply.string[0].data, sizeof(attachment));
+    return mapping_attach(newer, &attachment);
+}
+
+/* Only the end of the link is an error: what is refused now stays mapped as it is. */
+static int restore_mapping(struct shmreg_conn *conn, struct mapping *mapping) {
+    _cleanup_(cleanup_mapping_free) struct mapping *newer =
+        mapping_new(conn, mapping->name, mapping->access);
+    struct wire_open_request body = {.count = 1, .access = mapping->access};
+    struct wire_string name = {.data = mapping->name, .length = strlen(mapping->name) + 1};
+    _cleanup_(call_close_fds) struct call call = {.op = WIRE_OPEN, .body = &body, .strings = &name};
+    bool refused;
     int r;
 
     if (!newer)
@@ -154,42 +155,39 @@ static int restore_region(struct shmreg_conn *conn, struct shmreg_region *region
     r = link_exchange(conn, &call);
     if (r < 0)
         return r;
-    if (call.reply.header.status < 0)
-        return 0;
-    if (call.reply.string[0].length != sizeof(attachment))
-        return fail(-EPROTO, "the daemon opened more than it was asked for");
-    memcpy(&attachment, call.reply.string[0].data, sizeof(attachment));
-    r = region_attach(newer, &attachment);
+    refused = call.reply.header.status < 0;
+    r = refused ? 0 : attach_again(&call, newer);
     if (r < 0)
         return r;
     pthread_mutex_lock(&conn->state);
-    region_take_over(region, newer);
+    if (refused || !mapping_take_over(mapping, newer))
+        mapping_lose(mapping);
     pthread_mutex_unlock(&conn->state);
     return 0;
 }
 
-/* Each region is kept by a reference while the daemon is asked, so that it stays in the list when
+/* Each mapping is kept by a reference while the daemon is asked, so that it stays in the list when
  * its last handle is closed meanwhile. */
 static int restore(struct shmreg_conn *conn) {
-    struct shmreg_region *region, *next;
+    struct mapping *mapping, *next;
     int r = 0;
 
     pthread_mutex_lock(&conn->state);
-    region = TAILQ_FIRST(&conn->regions);
-    if (region)
-        region->references++;
+    mapping = TAILQ_FIRST(&conn->mappings);
+    if (mapping)
+        mapping->references++;
     pthread_mutex_unlock(&conn->state);
 
-    while (region) {
+    while (mapping) {
         if (r == 0)
-            r = restore_region(conn, region);
+            r = restore_mapping(conn, mapping);
         pthread_mutex_lock(&conn->state);
-        next = r == 0 ? TAILQ_NEXT(region, link) : NULL;
+        next = r == 0 ? TAILQ_NEXT(mapping, link) : NULL;
         if (next)
             next->references++;
         pthread_mutex_unlock(&conn->state);
-        region_unref(region);
-        region = next;
+        mapping_unref(mapping);
+        mapping = next;
     }
     return r;
 }

@@ -31,13 +31,14 @@ static int attach_all(struct call *call, struct shmreg_region *regions[], size_t
         int one;
 
         read_attachment(call, i, &attachment);
-        one = region_attach(regions[i], &attachment);
+        one = mapping_attach(regions[i]->mapping, &attachment);
         r = r < 0 ? r : one;
     }
     if (r < 0)
         return r;
     if (call->starved)
-        return fail(-EMFILE, "region '%s': this process has no free descriptor", regions[0]->name);
+        return fail(-EMFILE, "region '%s': this process has no free descriptor",
+                    regions[0]->mapping->name);
     if (call->fds.count != count)
         return fail(-EPROTO, "the daemon sent %zu descriptors for %zu regions", call->fds.count,
                     count);
@@ -50,33 +51,9 @@ static int map_all(struct call *call, struct shmreg_region *regions[], size_t co
 
     for (size_t i = 0; i < count && r == 0; i++) {
         read_attachment(call, i, &attachment);
-        r = region_map(regions[i], &attachment, steal_fd(&call->fds.fd[i]));
+        r = mapping_map(regions[i]->mapping, &attachment, steal_fd(&call->fds.fd[i]));
     }
     return r;
-}
-
-/* The handle to what was opened: of the region that is held already, if it is the same segment. */
-static struct shmreg_region *install(struct shmreg_region *region) {
-    struct shmreg_conn *conn = region->conn;
-    struct shmreg_region *held;
-
-    pthread_mutex_lock(&conn->state);
-    held = region_table_find(&conn->table, region->name, region->access);
-    if (held && region_take_over(held, region)) {
-        held->references++;
-    } else {
-        if (held)
-            region_table_remove(&conn->table, held);
-        region_table_insert(&conn->table, region);
-        TAILQ_INSERT_TAIL(&conn->regions, region, link);
-        region->references = 1;
-        held = NULL;
-    }
-    pthread_mutex_unlock(&conn->state);
-    if (!held)
-        return region;
-    region_free(region);
-    return held;
 }
 
 int regions_from_reply(struct call *call, struct shmreg_region *regions[], size_t count) {
@@ -85,21 +62,22 @@ int regions_from_reply(struct call *call, struct shmreg_region *regions[], size_
     if (r == 0)
         r = map_all(call, regions, count);
     for (size_t i = 0; i < count && r == 0; i++)
-        regions[i] = install(regions[i]);
+        region_install(regions[i]);
     return r;
 }
 
 /* Asks for the regions given, with `talk` held. */
 static int open_regions(struct shmreg_conn *conn, struct shmreg_region *regions[], size_t count) {
     char names[SHMREG_OPEN_MAX * (REGION_NAME_MAX + 1)], *end = names;
-    struct wire_open_request body = {.count = (uint32_t)count, .access = regions[0]->access};
+    struct wire_open_request body = {.count = (uint32_t)count,
+                                     .access = regions[0]->mapping->access};
     struct wire_string string = {.data = names};
     _cleanup_(call_close_fds) struct call call = {
         .op = WIRE_OPEN, .body = &body, .strings = &string};
     int r;
 
     for (size_t i = 0; i < count; i++)
-        end = stpcpy(end, regions[i]->name) + 1;
+        end = stpcpy(end, regions[i]->mapping->name) + 1;
     string.length = (size_t)(end - names);
     r = connection_call(conn, &call);
     return r < 0 ? r : regions_from_reply(&call, regions, count);
@@ -163,6 +141,24 @@ int shmreg_open_many(shmreg_conn *conn, const char *const names[], size_t count,
     }
     for (size_t i = 0, asked = 0; i < count; i++)
         ret[i] = selection.shared[i] ? selection.shared[i] : selection.asked[asked++];
+    return 0;
+}
+
+int region_open(struct shmreg_conn *conn, const char *name, uint32_t access,
+                struct shmreg_region **ret) {
+    _cleanup_(cleanup_region_free) struct shmreg_region *region = NULL;
+    int r;
+
+    *ret = region_share(conn, name, access);
+    if (*ret)
+        return 0;
+    region = region_new(conn, name, access);
+    if (!region)
+        return -ENOMEM;
+    r = open_regions(conn, &region, 1);
+    if (r < 0)
+        return r;
+    *ret = steal_pointer(region);
     return 0;
 }
 

@@ -28,9 +28,10 @@
  *
  * Threads. A connection and its regions may be used by any number of threads at once, except that
  * shmreg_disconnect() must be the last call on a connection and shmreg_close() the last on that
- * handle. A call that asks the daemon waits for such calls of other threads on the same connection;
- * shmreg_close() and an open that shares a mapping wait for nobody. No function here may be called
- * from a signal handler, and none installs one.
+ * handle, and shmreg_drop_old() on a handle must not run beside any other call on it but
+ * shmreg_wait(). A call that asks the daemon waits for such calls of other threads on the same
+ * connection; shmreg_close() and an open that shares a mapping wait for nobody. No function here
+ * may be called from a signal handler, and none installs one.
  *
  * fork(2). Mappings are inherited as usual. The child may go on using connection and regions, and
  * its shmreg_close() and shmreg_disconnect() leave the parent's alone. Its first call that asks the
@@ -49,6 +50,7 @@
 #ifndef SHMREG_H
 #define SHMREG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -58,7 +60,7 @@ extern "C" {
 #endif
 #pragma GCC visibility push(default)
 
-/* One connection to a daemon; one region that is mapped through it. */
+/* One connection to a daemon; a handle to one region that is mapped through it. */
 typedef struct shmreg_conn shmreg_conn;
 typedef struct shmreg_region shmreg_region;
 
@@ -186,9 +188,9 @@ int shmreg_create(shmreg_conn *conn, const char *name, uint64_t size,
  * Opens a region and maps it: SHMREG_READ read-only, SHMREG_WRITE readable and writable.
  *
  * A second open of the same region with the same access on this connection shares the mapping and
- * asks nobody, as long as the region was neither replaced nor destroyed; each open needs its own
- * shmreg_close(). The handles of opens that share are equal. What was replaced is mapped anew by
- * the next open, and the handles to the old version keep the old one.
+ * asks nobody, as long as the region has not changed. Each open gives a handle of its own, which
+ * needs its own shmreg_close(). What was replaced is mapped anew by the next open, and the handles
+ * to the old version keep the old one until each is refreshed.
  *
  * -ENOENT     there is no such region
  * -EACCES     the caller lacks the right to it; the message names the right
@@ -207,9 +209,9 @@ int shmreg_open(shmreg_conn *conn, const char *name, uint32_t access, shmreg_reg
 int shmreg_open_many(shmreg_conn *conn, const char *const names[], size_t count, uint32_t access,
                      shmreg_region *ret[]);
 
-/* Gives the handle back; with the last handle the memory is unmapped and the daemon told. NULL is
- * allowed. Costs no waiting: no reply is asked for, and a daemon that is away or slow is told with
- * a later call. */
+/* Gives the handle back, with the older versions it keeps; with the last handle that leads to it,
+ * memory is unmapped and the daemon told. NULL is allowed. Costs no waiting: no reply is asked for,
+ * and a daemon that is away or slow is told with a later call. */
 void shmreg_close(shmreg_region *region);
 
 /*
@@ -276,19 +278,70 @@ int shmreg_set_attributes(shmreg_conn *conn, const char *name, const char *json)
  */
 int shmreg_set_access(shmreg_conn *conn, const char *name, uint32_t mode, const char *acl);
 
-/* The memory, page-aligned, valid until the last shmreg_close() of the region; its address never
- * changes. Writing to a region opened with SHMREG_READ raises SIGSEGV. */
+/* The memory, page-aligned, at an address that does not change until a shmreg_refresh() finds
+ * another version. Valid until shmreg_close(), that of an older version until shmreg_drop_old().
+ * Writing to a region opened with SHMREG_READ raises SIGSEGV. */
 void *shmreg_data(const shmreg_region *region);
 
-/* Its size in bytes. */
+/* Its size in bytes. A region that grows does so in place: the address stays, and the size is
+ * larger once any handle to this mapping was opened or refreshed since. */
 uint64_t shmreg_size(const shmreg_region *region);
 
 /* The descriptor behind the mapping, O_RDONLY or O_RDWR, for fstat(2), sendfile(2) and the like. It
- * belongs to the region: do not close it, and do not resize what it leads to. */
+ * belongs to the region as the memory does: do not close it, and do not resize what it leads to. */
 int shmreg_fd(const shmreg_region *region);
 
 /* The version that is mapped. */
 uint32_t shmreg_version(const shmreg_region *region);
+
+/*
+ * Whether the region is still what it was when this handle was opened or last refreshed. False
+ * from the moment it is replaced, resized, sealed or destroyed until this handle is refreshed, even
+ * if the change was this program's own or another handle was refreshed; false also when a daemon
+ * that went away came back and would not give the region again. True while the daemon is away.
+ *
+ * Costs one load from memory that the daemon writes and a few from the handle: no system call, no
+ * lock, a nanosecond or two. True says nothing of the next moment: who reads a version that is
+ * replaced meanwhile reads the whole old one. What the caller reads after a false comes after the
+ * change.
+ */
+bool shmreg_is_current(const shmreg_region *region);
+
+/*
+ * Sleeps until the region is not current any more: 0, at once if it is not current already.
+ *
+ * @timeout_msec: how long at most; 0 does not sleep, a negative number is without end
+ *
+ * Asks nobody, takes no lock while it sleeps (futex(2)), and goes on after a signal handler has
+ * run. Any number of threads and processes may sleep on one region. A daemon that is restarted
+ * meanwhile wakes nobody unless the region changed; one that has lost its runtime directory cannot
+ * wake who slept through it: he finds out within five seconds after another call on the connection
+ * has noticed.
+ *
+ * -ETIMEDOUT  the time has passed, and the region is as it was
+ */
+int shmreg_wait(shmreg_region *region, int timeout_msec);
+
+/*
+ * Moves this handle to what its name leads to now. 0 at once when it is current, and also without
+ * asking when another handle of this connection with the same access has been moved there already;
+ * else one round trip.
+ *
+ * A region that was resized or sealed keeps its mapping, and shmreg_size() says the new size. If
+ * there is another version, the handle leads to that, and what it led to stays mapped, so that
+ * pointers into it stay good, until shmreg_drop_old() or shmreg_close(); the daemon counts it as
+ * held until then. A region that was destroyed and created anew is followed, too: then
+ * shmreg_version() starts again, and shmreg_describe() has another id. Other handles stay where
+ * they are.
+ *
+ * Errors are those of shmreg_open(): -ENOENT when the name leads nowhere any more, -EACCES when the
+ * caller's right has gone. The handle then stays as it is, and its memory too.
+ */
+int shmreg_refresh(shmreg_region *region);
+
+/* Gives back the older versions that shmreg_refresh() has left mapped: pointers into them end
+ * here. Waits for nobody. */
+void shmreg_drop_old(shmreg_region *region);
 
 /* What went wrong in the last failed call of the calling thread, as a sentence; "" before any.
  * Valid until that thread's next call into the library. */

@@ -1,0 +1,181 @@
+/*
+ * Mappings: attaching, mapping, sharing, and giving back: see mapping.h.
+ */
+#include "client/mapping.h"
+
+#include "client/connection.h"
+#include "client/failure.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct mapping *mapping_new(struct shmreg_conn *conn, const char *name, uint32_t access) {
+    size_t name_size = strlen(name) + 1;
+    struct mapping *mapping = calloc(1, sizeof(*mapping) + name_size);
+
+    if (!mapping) {
+        fail(-ENOMEM, "no memory for region '%s'", name);
+        return NULL;
+    }
+    mapping->conn = conn;
+    mapping->access = access;
+    mapping->fd = -1;
+    mapping->name = memcpy(mapping + 1, name, name_size);
+    mapping->hash = mapping_name_hash(name);
+    return mapping;
+}
+
+void mapping_free(struct mapping *mapping) {
+    struct shmreg_conn *conn = mapping->conn;
+
+    /* First let go, then tell: the daemon's books never say less than what is mapped. */
+    if (mapping->data)
+        munmap(mapping->data, mapping->length);
+    close_fd(&mapping->fd);
+
+    pthread_mutex_lock(&conn->state);
+    if (mapping->attachment_id != 0 && !conn->inherited) {
+        TAILQ_INSERT_TAIL(&conn->detaches, mapping, link);
+        if (!conn->next_detach)
+            conn->next_detach = mapping;
+        connection_flush_detaches(conn);
+        mapping = NULL;
+    }
+    pthread_mutex_unlock(&conn->state);
+    free(mapping);
+}
+
+int mapping_attach(struct mapping *mapping, const struct wire_attachment *attachment) {
+    const struct page *page = mapping->conn->page;
+
+    mapping->attachment_id = attachment->attachment_id;
+    if (attachment->attachment_id == 0 || attachment->access != mapping->access ||
+        attachment->size == 0 || attachment->max_size < attachment->size ||
+        attachment->max_size > INT64_MAX || attachment->slot >= page->n_slots)
+        return fail(-EPROTO, "region '%s': the daemon's answer contradicts itself", mapping->name);
+
+    mapping->id = attachment->region_id;
+    mapping->version = attachment->version;
+    mapping->size = attachment->size;
+    mapping->slot = &page->slots[attachment->slot];
+    mapping->slot_version = attachment->slot_version;
+    mapping->fresh = true;
+    return 0;
+}
+
+/* A memfd is sealed at max_size. Any other memory can be cut by its writers, and to map what is not
+ * there would be a SIGBUS later. */
+static int check_descriptor(const struct mapping *mapping, const struct wire_attachment *attachment,
+                            int fd) {
+    uint64_t promised =
+        attachment->backing == SHMREG_MEMFD ? attachment->max_size : attachment->size;
+    int mode = mapping->access == SHMREG_WRITE ? O_RDWR : O_RDONLY;
+    int flags = fcntl(fd, F_GETFL);
+    struct stat status;
+
+    if (flags < 0 || fstat(fd, &status) < 0)
+        return fail(-errno, "region '%s': its descriptor: %s", mapping->name, strerror(errno));
+    if ((flags & O_ACCMODE) != mode || !S_ISREG(status.st_mode))
+        return fail(-EPROTO, "region '%s': the daemon sent another descriptor than was asked for",
+                    mapping->name);
+    if ((uint64_t)status.st_size >= promised)
+        return 0;
+    if (attachment->backing == SHMREG_MEMFD)
+        return fail(-EPROTO, "region '%s': its memory is smaller than the daemon says",
+                    mapping->name);
+    return fail(-EIO, "region '%s': a writer cut its memory from %" PRIu64 " to %jd bytes",
+                mapping->name, attachment->size, (intmax_t)status.st_size);
+}
+
+int mapping_map(struct mapping *mapping, const struct wire_attachment *attachment, int fd_) {
+    _cleanup_close_ int fd = fd_;
+    int protection = mapping->access == SHMREG_WRITE ? PROT_READ | PROT_WRITE : PROT_READ;
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t length = (attachment->max_size + page - 1) / page * page;
+    void *data;
+    int r = check_descriptor(mapping, attachment, fd);
+
+    if (r < 0)
+        return r;
+    if (length > PTRDIFF_MAX)
+        return fail(-ENOMEM, "region '%s': %" PRIu64 " bytes do not fit into the address space",
+                    mapping->name, length);
+    data = mmap(NULL, (size_t)length, protection, MAP_SHARED, fd, 0);
+    if (data == MAP_FAILED)
+        return fail(-errno, "region '%s': cannot map %" PRIu64 " bytes: %s", mapping->name, length,
+                    strerror(errno));
+    mapping->data = data;
+    mapping->length = (size_t)length;
+    mapping->fd = steal_fd(&fd);
+    return 0;
+}
+
+bool mapping_take_over(struct mapping *mapping, struct mapping *newer) {
+    uint64_t unneeded = mapping->attachment_id;
+
+    if (mapping->id != newer->id || mapping->version != newer->version ||
+        mapping->length < newer->size)
+        return false;
+    if (mapping->slot != newer->slot)
+        mapping_lose(mapping);
+    mapping->attachment_id = newer->attachment_id;
+    mapping->size = newer->size;
+    mapping->slot = newer->slot;
+    mapping->slot_version = newer->slot_version;
+    mapping->fresh = true;
+    newer->attachment_id = unneeded;
+    return true;
+}
+
+void mapping_lose(struct mapping *mapping) {
+    mapping->losses++;
+    mapping->fresh = false;
+}
+
+struct mapping *mapping_install(struct mapping *newer) {
+    struct shmreg_conn *conn = newer->conn;
+    struct mapping *held = mapping_table_find(&conn->table, newer->name, newer->access);
+
+    if (held && mapping_take_over(held, newer))
+        return held;
+    if (held)
+        mapping_table_remove(&conn->table, held);
+    mapping_table_insert(&conn->table, newer);
+    TAILQ_INSERT_TAIL(&conn->mappings, newer, link);
+    return newer;
+}
+
+struct mapping *mapping_find_current(const struct shmreg_conn *conn, const char *name,
+                                     uint32_t access) {
+    struct mapping *mapping = mapping_table_find(&conn->table, name, access);
+
+    if (!conn->linked || !mapping || !mapping->fresh ||
+        atomic_load_explicit(&mapping->slot->version, memory_order_acquire) !=
+            mapping->slot_version)
+        return NULL;
+    return mapping;
+}
+
+bool mapping_release(struct mapping *mapping) {
+    if (--mapping->references > 0)
+        return false;
+    mapping_table_remove(&mapping->conn->table, mapping);
+    TAILQ_REMOVE(&mapping->conn->mappings, mapping, link);
+    return true;
+}
+
+void mapping_unref(struct mapping *mapping) {
+    struct shmreg_conn *conn = mapping->conn;
+    bool last;
+
+    pthread_mutex_lock(&conn->state);
+    last = mapping_release(mapping);
+    pthread_mutex_unlock(&conn->state);
+    if (last)
+        mapping_free(mapping);
+}
