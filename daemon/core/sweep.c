@@ -4,6 +4,7 @@
 #include "daemon/core/sweep.h"
 
 #include "daemon/core/manager-private.h"
+#include "daemon/core/record.h"
 #include "daemon/ground/log.h"
 
 #include <errno.h>
@@ -49,6 +50,15 @@ static bool is_current(const struct inventory *inventory, const struct current *
     return found && found->version == key->version && found->backing == key->backing;
 }
 
+/* A segment without a region is an orphan only if no record of it was set aside. */
+static bool is_doubtful(const struct manager *manager, const struct current *segment) {
+    char key[RECORD_KEY_MAX];
+
+    region_record_key(segment->id, key);
+    return registry_may_have_quarantined(manager_registry(manager, segment->backing),
+                                         REGISTRY_REGIONS, key);
+}
+
 static int sweep_directory(struct manager *manager, const struct inventory *inventory,
                            int directory, enum backing backing, struct error *error) {
     int fd = openat(directory, ".", O_DIRECTORY | O_RDONLY | O_CLOEXEC);
@@ -67,6 +77,11 @@ static int sweep_directory(struct manager *manager, const struct inventory *inve
         if (!segment_name_parse(manager->instance, entry->d_name, &key.id, &key.version) ||
             is_current(inventory, &key))
             continue;
+        if (is_doubtful(manager, &key)) {
+            log_write(LOG_WARNING, ABOUT(.kind = LOG_RECORD_QUARANTINED),
+                      "segment %s is left alone: its record may be in quarantine", entry->d_name);
+            continue;
+        }
         log_write(LOG_NOTICE, ABOUT(.kind = LOG_ORPHAN_REAPED),
                   "segment %s, left over by the last daemon, removed", entry->d_name);
         unlinkat(directory, entry->d_name, 0);

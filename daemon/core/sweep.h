@@ -3,7 +3,8 @@
  *
  * A daemon that is killed may leave segments that no record points to: one that was made but not
  * recorded yet, one whose record was deleted but whose name was not. At start, once every region
- * is loaded, whatever bears this instance's name and belongs to no region is removed.
+ * is loaded, whatever bears this instance's name and belongs to no region is removed; but not while
+ * a record that could tell more about it is in quarantine.
  */
 #pragma once
 

@@ -144,3 +144,27 @@ int registry_quarantine(struct registry *registry, enum registry_table table, co
               name, why);
     return 0;
 }
+
+static bool starts_with(const char *name, const char *prefix) {
+    return strncmp(name, prefix, strlen(prefix)) == 0;
+}
+
+bool registry_may_have_quarantined(const struct registry *registry, enum registry_table table,
+                                   const char *key) {
+    int fd = openat(registry->directory, QUARANTINE, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    _cleanup_closedir_ DIR *stream = fd < 0 ? NULL : fdopendir(fd);
+    char record[NAME_MAX + 1];
+    const struct dirent *entry;
+
+    if (fd < 0)
+        return errno != ENOENT;
+    if (!stream) {
+        close_fd(&fd);
+        return true;
+    }
+    snprintf(record, sizeof(record), "%s.%.200s.", registry_table_name(table), key);
+    while ((entry = readdir(stream)))
+        if (starts_with(entry->d_name, "registry.") || starts_with(entry->d_name, record))
+            return true;
+    return false;
+}

@@ -60,3 +60,8 @@ int registry_each(struct registry *registry, enum registry_table table,
 /* Sets one record aside: moves it to @directory/quarantine/TABLE.KEY.json and deletes it here. */
 int registry_quarantine(struct registry *registry, enum registry_table table, const char *key,
                         const char *why);
+
+/* True if a record of that key may be in quarantine: it was set aside, or the whole registry was (or
+ * nobody can tell). */
+bool registry_may_have_quarantined(const struct registry *registry, enum registry_table table,
+                                   const char *key);

@@ -95,8 +95,23 @@ static void expect_working(void) {
     ck_assert_int_eq(daemon_segments(&daemon_), segments + 2);
 }
 
-/* Works, and has as many segments as regions. */
+static void empty_quarantine(const char *directory) {
+    char command[PATH_LENGTH];
+
+    snprintf(command, sizeof(command), "rm -rf %s/quarantine", directory);
+    ck_assert_int_eq(system(command), 0);
+}
+
+/* Nothing is removed while a registry is in quarantine that may have known it. Once somebody has
+ * dealt with that, there are as many segments as regions, and the daemon works. */
 static void expect_consistent(void) {
+    if (count_quarantined(daemon_.runtime) > 0 || count_quarantined(daemon_.state) > 0) {
+        ck_assert_int_eq(daemon_segments(&daemon_), ALL_REGIONS);
+        daemon_kill(&daemon_);
+        empty_quarantine(daemon_.runtime);
+        empty_quarantine(daemon_.state);
+        daemon_launch(&daemon_);
+    }
     ck_assert_int_eq(daemon_segments(&daemon_),
                      (int)(count_regions("shm") + count_regions("file")));
     expect_working();

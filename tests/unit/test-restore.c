@@ -75,6 +75,28 @@ START_TEST(a_broken_record_is_set_aside_and_the_rest_goes_on) {
 }
 END_TEST
 
+START_TEST(the_segment_of_a_broken_record_is_kept) {
+    struct region_spec spec = world_spec("kept");
+    char key[RECORD_KEY_MAX], command[WORLD_PATH_MAX + 64];
+    struct world world;
+
+    world_init(&world);
+    region_record_key(world_create(&world, WORLD_UID, &spec)->id, key);
+    ck_assert_int_eq(
+        registry_put(world.manager->volatile_registry, REGISTRY_REGIONS, key, "{}", NULL), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        world_restart(&world);
+        ck_assert(!world_has(&world, "kept"));
+        world_expect_segments(&world, 1, 0);
+    }
+    snprintf(command, sizeof(command), "rm -r %s/quarantine", world.runtime);
+    ck_assert_int_eq(system(command), 0);
+    world_restart(&world);
+    world_expect_segments(&world, 0, 0);
+    world_deinit(&world);
+}
+END_TEST
+
 START_TEST(two_records_of_one_name_are_one_region) {
     struct region_spec spec = world_spec("twice");
     struct region *region;
@@ -128,6 +150,8 @@ START_TEST(anothers_object_in_its_place_is_not_taken) {
     world_restart(&world);
     ck_assert(!world_has(&world, "taken"));
     world_expect_usage(&world, 0, 0, 0, 0);
+    world_expect_segments(&world, 1, 0);
+    ck_assert_int_eq(unlink(path), 0);
     world_deinit(&world);
 }
 END_TEST
@@ -239,8 +263,8 @@ START_TEST(leftovers_are_swept_and_others_are_left_alone) {
 END_TEST
 
 SUITE_MAIN("restore", a_broken_record_is_set_aside_and_the_rest_goes_on,
-           two_records_of_one_name_are_one_region, a_region_whose_memory_is_gone_is_set_aside,
-           anothers_object_in_its_place_is_not_taken,
+           the_segment_of_a_broken_record_is_kept, two_records_of_one_name_are_one_region,
+           a_region_whose_memory_is_gone_is_set_aside, anothers_object_in_its_place_is_not_taken,
            a_region_that_a_writer_resized_goes_on_and_is_reported,
            a_memfd_without_a_service_manager_ends_with_the_daemon,
            a_memfd_that_the_service_manager_kept_goes_on,
