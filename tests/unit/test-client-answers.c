@@ -319,5 +319,46 @@ START_TEST(a_connection_that_heard_nonsense_goes_on) {
 }
 END_TEST
 
+/* The slot, always 0 here, has moved on from what the first answer says of it. */
+static void grow_second(struct answer *answer) {
+    static unsigned n;
+    struct wire_attachment *attachment = &answer->attachments[0];
+
+    attachment->max_size = SIZE * 2;
+    answer->memory = SIZE * 2;
+    attachment->attachment_id = ++n;
+    attachment->slot_version = n == 1;
+    if (n > 1)
+        attachment->size = SIZE + 1;
+}
+
+START_TEST(a_region_that_grew_keeps_its_mapping) {
+    static const struct fault grown = {.name = "grown", .spoil = grow_second};
+    struct sockaddr_un address;
+    pid_t peer = start_peer(&address, WIRE_OPEN, &grown);
+    shmreg_region *region, *other;
+    shmreg_conn *conn;
+    void *data;
+
+    ck_assert_int_eq(shmreg_connect(address.sun_path, &conn), 0);
+    ck_assert_int_eq(shmreg_open(conn, "region", SHMREG_READ, &region), 0);
+    data = shmreg_data(region);
+    ck_assert_uint_eq(shmreg_size(region), SIZE);
+    ck_assert(!shmreg_is_current(region));
+    ck_assert_int_eq(shmreg_open(conn, "region", SHMREG_READ, &other), 0);
+    ck_assert(shmreg_is_current(other));
+    ck_assert_ptr_eq(shmreg_data(other), data);
+    ck_assert_uint_eq(shmreg_size(region), SIZE + 1);
+    /* News to this handle, all the same. */
+    ck_assert(!shmreg_is_current(region));
+    ck_assert_int_eq(shmreg_refresh(region), 0);
+    ck_assert(shmreg_is_current(region));
+    ck_assert_ptr_eq(shmreg_data(region), data);
+    shmreg_disconnect(conn);
+    stop_peer(&address, peer);
+}
+END_TEST
+
 SUITE_MAIN("client-answers", a_right_answer_opens, nonsense_for_open_is_refused,
-           nonsense_for_hello_is_refused, a_connection_that_heard_nonsense_goes_on);
+           nonsense_for_hello_is_refused, a_connection_that_heard_nonsense_goes_on,
+           a_region_that_grew_keeps_its_mapping);
