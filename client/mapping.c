@@ -69,19 +69,17 @@ int mapping_attach(struct mapping *mapping, const struct wire_attachment *attach
 }
 
 /* A memfd is sealed at max_size. Any other memory can be cut by its writers, and to map what is not
- * there would be a SIGBUS later. */
+ * there would be a SIGBUS later. (That the descriptor allows the access, mmap(2) sees.) */
 static int check_descriptor(const struct mapping *mapping, const struct wire_attachment *attachment,
                             int fd) {
     uint64_t promised =
         attachment->backing == SHMREG_MEMFD ? attachment->max_size : attachment->size;
-    int mode = mapping->access == SHMREG_WRITE ? O_RDWR : O_RDONLY;
-    int flags = fcntl(fd, F_GETFL);
     struct stat status;
 
-    if (flags < 0 || fstat(fd, &status) < 0)
+    if (fstat(fd, &status) < 0)
         return fail(-errno, "region '%s': its descriptor: %s", mapping->name, strerror(errno));
-    if ((flags & O_ACCMODE) != mode || !S_ISREG(status.st_mode))
-        return fail(-EPROTO, "region '%s': the daemon sent another descriptor than was asked for",
+    if (!S_ISREG(status.st_mode))
+        return fail(-EPROTO, "region '%s': the daemon sent a descriptor that is no memory",
                     mapping->name);
     if ((uint64_t)status.st_size >= promised)
         return 0;
@@ -107,7 +105,7 @@ int mapping_map(struct mapping *mapping, const struct wire_attachment *attachmen
                     mapping->name, length);
     data = mmap(NULL, (size_t)length, protection, MAP_SHARED, fd, 0);
     if (data == MAP_FAILED)
-        return fail(-errno, "region '%s': cannot map %" PRIu64 " bytes: %s", mapping->name, length,
+        return fail(errno == EACCES ? -EPROTO : -errno, "region '%s': cannot map %" PRIu64 " bytes: %s", mapping->name, length,
                     strerror(errno));
     mapping->data = data;
     mapping->length = (size_t)length;

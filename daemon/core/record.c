@@ -135,20 +135,36 @@ void holder_record_key(const struct attachment *attachment, char ret[static RECO
              attachment->id);
 }
 
-/* Written on the way of every attach, so without building a JSON tree first: all of it is numbers,
- * and a name has nothing in it that JSON would escape. */
+static char *append_number(char *end, const char *key, uint64_t number) {
+    char digits[24], *digit = digits + sizeof(digits);
+
+    do
+        *--digit = (char)('0' + number % 10);
+    while ((number /= 10) > 0);
+    return mempcpy(stpcpy(end, key), digit, (size_t)(digits + sizeof(digits) - digit));
+}
+
+/* Written on the way of every attach, so neither with a JSON tree nor with snprintf(3), which took
+ * as long as the commit: all of it is numbers, and a name has nothing that JSON would escape. A
+ * client's id, which is any 64 bits, is written as the signed number that JSON readers know. */
 void holder_record_format(const struct attachment *attachment, char ret[static HOLDER_RECORD_MAX]) {
     const struct client *client = attachment->client;
     const struct segment *segment = attachment->segment;
+    bool negative = client->id > INT64_MAX;
+    char *end = stpcpy(stpcpy(ret, "{\"region\":\""), attachment->region->name);
 
-    snprintf(ret, HOLDER_RECORD_MAX,
-             "{\"client_id\":%" PRId64 ",\"attachment_id\":%" PRIu64 ",\"region\":\"%s\","
-             "\"region_id\":%" PRIu64 ",\"version\":%u,\"access\":%u,\"size\":%" PRIu64
-             ",\"max_size\":%" PRIu64 ",\"pid\":%d,\"start_time\":%" PRIu64 ",\"uid\":%u}",
-             (int64_t)client->id, attachment->id, attachment->region->name, attachment->region->id,
-             segment->version, attachment->access, segment->size, segment->max_size,
-             client->process->identity.pid, client->process->identity.start_time,
-             client->caller.uid);
+    end = append_number(end, negative ? "\",\"client_id\":-" : "\",\"client_id\":",
+                        negative ? -client->id : client->id);
+    end = append_number(end, ",\"attachment_id\":", attachment->id);
+    end = append_number(end, ",\"region_id\":", attachment->region->id);
+    end = append_number(end, ",\"version\":", segment->version);
+    end = append_number(end, ",\"access\":", attachment->access);
+    end = append_number(end, ",\"size\":", segment->size);
+    end = append_number(end, ",\"max_size\":", segment->max_size);
+    end = append_number(end, ",\"pid\":", (uint64_t)client->process->identity.pid);
+    end = append_number(end, ",\"start_time\":", client->process->identity.start_time);
+    end = append_number(end, ",\"uid\":", client->caller.uid);
+    strcpy(end, "}");
 }
 
 int holder_record_parse(const char *text, struct holder_record *ret, struct error *error) {

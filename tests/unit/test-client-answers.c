@@ -224,7 +224,7 @@ FAULT(a_max_size_no_memory_has, -EPROTO, answer->attachments[0].max_size = UINT6
 FAULT(a_slot_past_the_page, -EPROTO, answer->attachments[0].slot = SLOTS);
 FAULT(no_descriptor, -EPROTO, answer->n_fds = 0);
 FAULT(two_descriptors, -EPROTO, answer->n_fds = 2);
-FAULT(a_writable_descriptor, -EPROTO, answer->open_flags = O_RDWR);
+FAULT(a_descriptor_that_cannot_be_read, -EPROTO, answer->open_flags = O_WRONLY);
 FAULT(a_descriptor_of_no_memory, -EPROTO, answer->fds[0] = open("/dev/null", O_RDONLY));
 FAULT(a_memfd_smaller_than_promised, -EPROTO, answer->memory = SIZE - 1);
 FAULT(memory_cut_by_a_writer, -EIO, answer->memory = SIZE - 1;
@@ -256,7 +256,7 @@ START_TEST(nonsense_for_open_is_refused) {
         &a_slot_past_the_page,
         &no_descriptor,
         &two_descriptors,
-        &a_writable_descriptor,
+        &a_descriptor_that_cannot_be_read,
         &a_descriptor_of_no_memory,
         &a_memfd_smaller_than_promised,
         &memory_cut_by_a_writer,
