@@ -17,6 +17,7 @@
 struct manager;
 struct region;
 struct segment;
+struct stage;
 
 struct client {
     struct manager *manager;
@@ -28,6 +29,7 @@ struct client {
     struct process_watch watch; /* of a client that is not connected */
     void *attachments;          /* tsearch(3) tree by id */
     unsigned n_attachments;
+    LIST_HEAD(, stage) stages; /* what it has not published yet */
     TAILQ_ENTRY(client) link;
 };
 

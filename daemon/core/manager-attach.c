@@ -6,6 +6,7 @@
 #include "daemon/core/attachment.h"
 #include "daemon/core/reaper.h"
 #include "daemon/core/record.h"
+#include "daemon/core/stage.h"
 #include "daemon/ground/log.h"
 
 #include <errno.h>
@@ -24,6 +25,7 @@ static int client_new(struct manager *manager, struct caller *caller, struct pro
     client->caller = *caller;
     *caller = (struct caller){0};
     client->process = steal_pointer(*process);
+    LIST_INIT(&client->stages);
     TAILQ_INSERT_TAIL(&manager->clients, client, link);
     *ret = client;
     return 0;
@@ -52,24 +54,33 @@ int manager_add_client(struct manager *manager, struct caller *caller, int pidfd
     return 0;
 }
 
-static void end_attachment(struct attachment *attachment) {
-    _cleanup_(cleanup_region_unref) struct region *region = region_ref(attachment->region);
+void manager_drop_holder(struct attachment *attachment) {
+    struct manager *manager = attachment->client->manager;
     struct error error = {0};
     char key[RECORD_KEY_MAX];
 
     holder_record_key(attachment, key);
     /* A holder's record too many is found out at the next start: its process is gone, or says so.
      */
-    if (registry_delete(region->manager->volatile_registry, REGISTRY_HOLDERS, key, &error) < 0)
+    if (registry_delete(manager->volatile_registry, REGISTRY_HOLDERS, key, &error) < 0)
         log_warning("cannot delete the record of a holder: %s", error.text);
     attachment_free(attachment);
+}
+
+static void end_attachment(struct attachment *attachment) {
+    _cleanup_(cleanup_region_unref) struct region *region = region_ref(attachment->region);
+
+    manager_drop_holder(attachment);
     reaper_attachments_changed(region);
 }
 
 /* Forgets a client in this process, not in the registry. */
 void client_forget(struct client *client) {
     struct attachment *attachment;
+    struct stage *stage;
 
+    while ((stage = LIST_FIRST(&client->stages)))
+        stage_forget(stage);
     while ((attachment = client_any_attachment(client)))
         attachment_free(attachment);
     TAILQ_REMOVE(&client->manager->clients, client, link);
@@ -83,8 +94,11 @@ void client_forget(struct client *client) {
 
 void manager_remove_client(struct manager *manager, struct client *client) {
     struct attachment *attachment;
+    struct stage *stage;
 
     (void)manager;
+    while ((stage = LIST_FIRST(&client->stages)))
+        manager_end_stage(stage);
     while ((attachment = client_any_attachment(client)))
         end_attachment(attachment);
     client_forget(client);
@@ -132,6 +146,7 @@ bool manager_identify_client(struct manager *manager, struct client *client, uin
     if (!holder || holder->caller.uid != client->caller.uid)
         return false;
     client_take_attachments(client, holder);
+    client_take_stages(client, holder);
     client_forget(holder);
     return true;
 }
@@ -149,9 +164,8 @@ int manager_each_client(struct manager *manager, int (*each)(void *data, struct 
     return r;
 }
 
-/* So that after a restart of the daemon the holder still counts. */
-static int record_holder(struct manager *manager, const struct attachment *attachment,
-                         struct error *error) {
+int manager_record_holder(struct manager *manager, const struct attachment *attachment,
+                          struct error *error) {
     char key[RECORD_KEY_MAX], text[HOLDER_RECORD_MAX];
 
     if (!attachment->client->process)
@@ -174,7 +188,7 @@ static int attach(struct manager *manager, struct client *client, struct region 
     r = attachment_new(id, client, region, region->segment, access, &charge, ret);
     if (r < 0)
         return error_set(error, r, "no memory for an attachment");
-    r = record_holder(manager, *ret, error);
+    r = manager_record_holder(manager, *ret, error);
     if (r < 0)
         attachment_free(*ret);
     return r;
@@ -207,8 +221,13 @@ int manager_attach(struct manager *manager, struct client *client, const char *n
 int manager_detach(struct manager *manager, struct client *client, uint64_t attachment_id,
                    struct error *error) {
     struct attachment *attachment = client_find_attachment(client, attachment_id);
+    struct stage *stage = client_find_stage(client, attachment_id);
 
     (void)manager;
+    if (stage) {
+        manager_end_stage(stage);
+        return 0;
+    }
     if (!attachment)
         return error_set(error, -ENOENT, "the client has no attachment %" PRIu64, attachment_id);
     end_attachment(attachment);

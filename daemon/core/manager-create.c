@@ -58,7 +58,7 @@ int attributes_check(const char *attributes, struct error *error) {
     return is_object ? 0 : error_set(error, -EINVAL, "attributes are not a JSON object");
 }
 
-static int check_spec(const struct region_spec *spec, struct error *error) {
+static int check_values(const struct region_spec *spec, struct error *error) {
     const char *fault = region_name_fault(spec->name);
 
     if (fault)
@@ -83,7 +83,8 @@ static int check_spec(const struct region_spec *spec, struct error *error) {
 }
 
 int manager_new_region(struct manager *manager, const struct caller *caller,
-                       const struct region_spec *spec, struct region **ret, struct error *error) {
+                       const struct region_spec *spec, uint64_t id, struct region **ret,
+                       struct error *error) {
     _cleanup_(cleanup_region_unref) struct region *region = calloc(1, sizeof(*region));
     int r;
 
@@ -91,6 +92,7 @@ int manager_new_region(struct manager *manager, const struct caller *caller,
         return error_set(error, -ENOMEM, "no memory for a region");
     region->manager = manager;
     region->references = 1;
+    region->id = id;
     LIST_INIT(&region->attachments);
     region->lifetime = spec->lifetime ? spec->lifetime : LIFETIME_PERSISTENT;
     region->seconds = spec->seconds;
@@ -105,8 +107,6 @@ int manager_new_region(struct manager *manager, const struct caller *caller,
                     error);
     if (r == 0)
         r = quota_charge(manager->quota, caller->uid, LIMIT_REGIONS, 1, &region->charge, error);
-    if (r == 0)
-        r = manager_next_id(manager, &region->id, error);
     if (r < 0)
         return r;
     r = status_slot_take(manager->status, &region->slot);
@@ -194,12 +194,22 @@ static int check_lifetime(const struct region_spec *spec, const struct client *c
     return 0;
 }
 
+int manager_check_spec(const struct region_spec *spec, const struct client *client, bool attaches,
+                       struct error *error) {
+    int r = check_values(spec, error);
+
+    return r < 0 ? r : check_lifetime(spec, client, attaches, error);
+}
+
 static int create(struct manager *manager, const struct caller *caller, const struct client *client,
                   const struct region_spec *spec, struct region **ret, struct error *error) {
     enum backing backing = spec->backing ? spec->backing : manager->config->default_backing;
     struct region *region;
-    int r = manager_new_region(manager, caller, spec, &region, error);
+    uint64_t id;
+    int r = manager_next_id(manager, &id, error);
 
+    if (r == 0)
+        r = manager_new_region(manager, caller, spec, id, &region, error);
     if (r < 0)
         return r;
     r = manager_new_segment(manager, caller->uid, backing, region->id, 1, spec->size,
@@ -217,10 +227,8 @@ static int create(struct manager *manager, const struct caller *caller, const st
 static int create_checked(struct manager *manager, const struct caller *caller,
                           struct client *client, const struct region_spec *spec, bool attaches,
                           struct region **ret, struct error *error) {
-    int r = check_spec(spec, error);
+    int r = manager_check_spec(spec, client, attaches, error);
 
-    if (r == 0)
-        r = check_lifetime(spec, client, attaches, error);
     if (r < 0)
         return r;
     *ret = manager_lookup(manager, spec->name);

@@ -60,9 +60,14 @@ int manager_install(struct manager *manager, struct region *region, struct proce
 int manager_end_region(struct region *region, enum region_event event, const char *reason,
                        struct error *error);
 
+/* 0 if a region can be like that; @client would own it, @attaches if it is attached at once. */
+int manager_check_spec(const struct region_spec *spec, const struct client *client, bool attaches,
+                       struct error *error);
+
 /* A region object that is not installed yet: name, charge, rights, slot; no segment. */
 int manager_new_region(struct manager *manager, const struct caller *caller,
-                       const struct region_spec *spec, struct region **ret, struct error *error);
+                       const struct region_spec *spec, uint64_t id, struct region **ret,
+                       struct error *error);
 /* Gives up a region that was never installed. */
 void manager_discard_region(struct region *region);
 
@@ -71,7 +76,17 @@ int manager_new_segment(struct manager *manager, uid_t uid, enum backing backing
                         uint32_t version, uint64_t size, uint64_t max_size, struct segment **ret,
                         struct error *error);
 
-/* Ends a client in this process only: its attachments' records stay. */
+/* Writes the record of a holder, so that it still counts after a restart of the daemon; or ends the
+ * attachment, record and all, which is all but the lifetime of its region. */
+int manager_record_holder(struct manager *manager, const struct attachment *attachment,
+                          struct error *error);
+void manager_drop_holder(struct attachment *attachment);
+
+/* Frees a client's stage with its record, but not the name of its segment; or gives it up. */
+void manager_forget_stage(struct stage *stage);
+void manager_end_stage(struct stage *stage);
+
+/* Ends a client in this process only: its attachments' and stages' records stay. */
 void client_forget(struct client *client);
 
 /* A client that was known to the last daemon process and is not connected. @caller is taken over.

@@ -2,121 +2,128 @@
  * Manager: new content for a region, as a new version that replaces the old one in one step.
  *
  * The order is what makes it safe to be killed anywhere: the new segment is complete and has its
- * name before the record points to it, and the old one loses its name only afterwards. What a kill
- * leaves behind is a segment without a record, which the next start removes.
+ * name before the region's record points to it, and the old one loses its name only afterwards. The
+ * record of the hold that a client's stage becomes is written before the region's too: without that
+ * it is of a version that does not exist yet, which the next start sees, and gives the stage back.
  */
 #include "daemon/core/manager-private.h"
 
+#include "daemon/core/attachment.h"
 #include "daemon/core/clock.h"
 #include "daemon/core/reaper.h"
+#include "daemon/core/stage.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
 
-struct stage {
-    struct manager *manager;
-    char *name;
-    uint64_t region_id; /* of the region it is for; 0 if there is none yet */
-    uint32_t mode;
-    struct segment *segment;
-};
-
-static int stage_segment(struct manager *manager, const struct caller *caller,
-                         const struct region *region, uint64_t size, struct segment **ret,
-                         struct error *error) {
-    uint64_t id, max_size = size;
-    int r = manager_next_id(manager, &id, error);
-
-    if (r < 0)
-        return r;
-    if (!region)
-        return manager_new_segment(manager, caller->uid, manager->config->default_backing, id, 1,
-                                   size, max_size, ret, error);
-    if (region->segment->max_size > max_size)
-        max_size = region->segment->max_size;
-    return manager_new_segment(manager, region->access.owner_uid, region->segment->backing, id, 1,
-                               size, max_size, ret, error);
-}
-
-int manager_stage(struct manager *manager, const struct caller *caller, const char *name,
-                  uint64_t size, uint32_t mode, struct stage **ret, struct error *error) {
-    _cleanup_(cleanup_stage_free) struct stage *stage = calloc(1, sizeof(*stage));
+/* The region that the stage is for, NULL if it makes one, as long as it may become its version. */
+static int find_target(const struct stage *stage, const struct caller *caller,
+                       uint32_t expected_version, struct region **ret, struct error *error) {
+    uint32_t rights = stage->client ? RIGHT_READ | RIGHT_WRITE : RIGHT_WRITE;
+    const char *name = stage->spec.name;
     struct region *region = NULL;
-    int r = manager_find_with(manager, caller, name, RIGHT_WRITE, &region, error);
+    int r = manager_find_with(stage->manager, caller, name, rights, &region, error);
 
     if (r < 0 && r != -ENOENT)
         return r;
-    if (size == 0 || size > INT64_MAX)
-        return error_set(error, -EINVAL, "region '%s': a value of %" PRIu64 " bytes", name, size);
-    if (!stage || !(stage->name = strdup(name)))
-        return error_set(error, -ENOMEM, "no memory for a stage");
-    stage->manager = manager;
-    stage->mode = mode;
-    stage->region_id = region ? region->id : 0;
-    r = stage_segment(manager, caller, region, size, &stage->segment, error);
-    if (r < 0)
-        return r;
-    *ret = steal_pointer(stage);
+    if ((region ? region->id : 0) != stage->region_id)
+        return error_set(error, -ESTALE, "region '%s' was %s meanwhile", name,
+                         region ? "created" : "destroyed");
+    if (!region && expected_version != 0)
+        return error_set(error, -ESTALE, "there is no region '%s', so it is not at version %u",
+                         name, expected_version);
+    if (expected_version != 0 && region->segment->version != expected_version)
+        return error_set(error, -ESTALE, "region '%s' is at version %u, not %u", name,
+                         region->segment->version, expected_version);
+    *ret = region;
     return 0;
 }
 
-int stage_write(struct stage *stage, uint64_t offset, const void *data, size_t size,
-                struct error *error) {
-    if (offset > stage->segment->size || size > stage->segment->size - offset)
-        return error_set(error, -EINVAL, "bytes past the %" PRIu64 " that were announced for '%s'",
-                         stage->segment->size, stage->name);
-    return segment_write(stage->segment, offset, data, size, error);
+/* A client's stage becomes its attachment; the charge moves with the commit. */
+static int take_hold(const struct stage *stage, struct region *region, struct segment *segment,
+                     struct attachment **ret, struct error *error) {
+    struct charge none = {0};
+    int r;
+
+    if (!stage->client)
+        return 0;
+    r = attachment_new(stage->id, stage->client, region, segment, RIGHT_WRITE, &none, ret);
+    if (r < 0)
+        return error_set(error, r, "no memory for an attachment");
+    if (!stage->client->process)
+        return 0;
+    return manager_record_holder(stage->manager, *ret, error);
 }
 
-void stage_free(struct stage *stage) {
-    if (stage->segment) {
-        segment_remove(stage->segment);
-        segment_unref(stage->segment);
-    }
-    free(stage->name);
-    free(stage);
+static void let_go(struct attachment **attachment) {
+    if (*attachment)
+        manager_drop_holder(steal_pointer(*attachment));
 }
 
-static int publish_new_region(struct manager *manager, const struct caller *caller,
-                              struct stage *stage, struct error *error) {
-    struct region_spec spec = {
-        .name = stage->name,
-        .mode = stage->mode,
-        .acl = "",
-        .attributes = "",
-    };
+static int publish_new_region(struct stage *stage, const struct caller *caller, struct region **ret,
+                              struct attachment **hold, struct error *error) {
+    struct manager *manager = stage->manager;
     struct region *region;
-    int r = manager_new_region(manager, caller, &spec, &region, error);
+    int r = manager_new_region(manager, caller, &stage->spec, stage->id, &region, error);
 
     if (r < 0)
         return r;
-    region->segment = steal_pointer(stage->segment);
-    r = segment_rename(region->segment, region->id, 1, error);
+    /* The stage's id is the region's now, so its segment has the right name already. */
+    region->segment = stage->segment;
+    r = take_hold(stage, region, stage->segment, hold, error);
     if (r == 0)
-        r = manager_install(manager, region, NULL, error);
-    if (r < 0)
+        r = manager_install(manager, region, stage->client ? stage->client->process : NULL, error);
+    if (r < 0) {
+        let_go(hold);
+        region->segment = NULL;
         manager_discard_region(region);
-    return r;
+        return r;
+    }
+    stage->segment = NULL;
+    *ret = region;
+    return 0;
 }
 
-static int publish_version(struct manager *manager, struct region *region, struct stage *stage,
-                           struct error *error) {
+/* Points the region and its record to the segment, or leaves both as they are. */
+static int commit(struct region *region, struct segment *segment, struct error *error) {
     struct segment *old = region->segment;
     int64_t old_changed_usec = region->changed_usec;
-    int r = segment_rename(stage->segment, region->id, old->version + 1, error);
+    int r;
 
-    if (r == 0)
-        r = segment_sync(stage->segment, error);
-    if (r < 0)
-        return r;
-    region->segment = stage->segment;
+    region->segment = segment;
     region->changed_usec = realtime_usec();
-    r = manager_record(manager, region, error);
+    r = manager_record(region->manager, region, error);
     if (r < 0) {
         region->segment = old;
         region->changed_usec = old_changed_usec;
+    }
+    return r;
+}
+
+/* The next publisher needs the name that the segment was given. */
+static void take_back(struct stage *stage) {
+    struct error ignored;
+
+    if (segment_rename(stage->segment, stage->id, 1, &ignored) < 0)
+        segment_remove(stage->segment);
+}
+
+static int publish_version(struct stage *stage, struct region *region, struct attachment **hold,
+                           struct error *error) {
+    struct manager *manager = region->manager;
+    struct segment *old = region->segment;
+    int r = segment_rename(stage->segment, region->id, old->version + 1, error);
+
+    if (r < 0)
+        return r;
+    r = segment_sync(stage->segment, error);
+    if (r == 0)
+        r = take_hold(stage, region, stage->segment, hold, error);
+    if (r == 0)
+        r = commit(region, stage->segment, error);
+    if (r < 0) {
+        let_go(hold);
+        take_back(stage);
         return r;
     }
     stage->segment = NULL;
@@ -127,35 +134,65 @@ static int publish_version(struct manager *manager, struct region *region, struc
     return 0;
 }
 
-int manager_publish(struct manager *manager, const struct caller *caller, struct stage *stage_,
-                    uint32_t *ret_version, struct error *error) {
-    _cleanup_(cleanup_stage_free) struct stage *stage = stage_;
-    struct region *region = NULL;
-    int r = manager_find_with(manager, caller, stage->name, RIGHT_WRITE, &region, error);
+static int publish(struct stage *stage, const struct caller *caller, uint32_t expected_version,
+                   struct region **ret, struct attachment **hold, struct error *error) {
+    int r = find_target(stage, caller, expected_version, ret, error);
 
-    if (r < 0 && r != -ENOENT)
+    if (r < 0)
         return r;
-    if ((region ? region->id : 0) != stage->region_id)
-        return error_set(error, -ESTALE, "region '%s' was %s meanwhile", stage->name,
-                         region ? "created" : "destroyed");
-    r = region ? publish_version(manager, region, stage, error)
-               : publish_new_region(manager, caller, stage, error);
+    return *ret ? publish_version(stage, *ret, hold, error)
+                : publish_new_region(stage, caller, ret, hold, error);
+}
+
+int manager_publish(struct manager *manager, const struct caller *caller, struct stage *stage_,
+                    uint32_t expected_version, uint32_t *ret_version, struct error *error) {
+    _cleanup_(cleanup_stage_free) struct stage *stage = stage_;
+    struct attachment *none = NULL;
+    struct region *region;
+    int r = publish(stage, caller, expected_version, &region, &none, error);
+
+    (void)manager;
     if (r == 0)
-        *ret_version = region ? region->segment->version : 1;
+        *ret_version = region->segment->version;
     return r;
+}
+
+int manager_publish_as_client(struct manager *manager, struct client *client, uint64_t stage_id,
+                              uint32_t expected_version, struct attachment **ret,
+                              struct error *error) {
+    struct stage *stage = client_find_stage(client, stage_id);
+    struct region *region;
+    int r;
+
+    (void)manager;
+    *ret = stage ? NULL : client_find_attachment(client, stage_id);
+    if (*ret && (*ret)->access == RIGHT_WRITE)
+        return 0;
+    if (!stage)
+        return error_set(error, -ENOENT, "the client has no stage %" PRIu64, stage_id);
+    r = publish(stage, &client->caller, expected_version, &region, ret, error);
+    if (r < 0)
+        return r;
+    (*ret)->charge = stage->charge;
+    stage->charge = (struct charge){0};
+    manager_forget_stage(stage);
+    reaper_attachments_changed(region);
+    return 0;
 }
 
 int manager_put(struct manager *manager, const struct caller *caller, const char *name,
                 const void *data, size_t size, uint32_t mode, uint32_t *ret_version,
                 struct error *error) {
+    const struct region_spec spec = {
+        .name = name, .size = size, .mode = mode, .acl = "", .attributes = ""};
     _cleanup_(cleanup_stage_free) struct stage *stage = NULL;
-    int r = manager_stage(manager, caller, name, size, mode, &stage, error);
+    int r = manager_stage(manager, caller, &spec, &stage, error);
 
     if (r == 0)
         r = stage_write(stage, 0, data, size, error);
     if (r < 0)
         return r;
-    return manager_publish(manager, caller, steal_pointer(stage), ret_version, error);
+    return manager_publish(manager, caller, steal_pointer(stage), 0, ret_version, error);
 }
 
 int manager_read(struct manager *manager, const struct caller *caller, const char *name,

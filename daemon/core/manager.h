@@ -96,25 +96,41 @@ int manager_find(struct manager *manager, const struct caller *caller, const cha
  * client's. */
 int manager_attach(struct manager *manager, struct client *client, const char *name,
                    uint32_t access, struct attachment **ret, int *ret_fd, struct error *error);
-/* -ENOENT: the client has no such attachment. */
+/* -ENOENT: the client has no such attachment or stage. */
 int manager_detach(struct manager *manager, struct client *client, uint64_t attachment_id,
                    struct error *error);
 uint32_t manager_slot_version(const struct manager *manager, const struct region *region);
 
 /*
  * A stage: a new segment that nobody else sees until it is published as a version of the region
- * named (or as a new region). It is charged to the region's owner.
+ * named, or as a new region. Its bytes are charged to the region's owner. Of @spec, only size and
+ * max_size (0: the region's, or as much as it takes) count for a region that exists.
  */
 struct stage;
-int manager_stage(struct manager *manager, const struct caller *caller, const char *name,
-                  uint64_t size, uint32_t mode, struct stage **ret, struct error *error);
+int manager_stage(struct manager *manager, const struct caller *caller,
+                  const struct region_spec *spec, struct stage **ret, struct error *error);
 int stage_write(struct stage *stage, uint64_t offset, const void *data, size_t size,
                 struct error *error);
-/* Frees the stage, whatever it returns. */
+/* @expected_version: -ESTALE if the region is at another; 0: never mind. Frees the stage, whatever
+ * it returns. */
 int manager_publish(struct manager *manager, const struct caller *caller, struct stage *stage,
-                    uint32_t *ret_version, struct error *error);
+                    uint32_t expected_version, uint32_t *ret_version, struct error *error);
+/* Gives it up: its memory goes with the last mapping. */
 void stage_free(struct stage *stage);
 DEFINE_CLEANUP(struct stage *, stage_free);
+
+/*
+ * A stage of a client, which ends with it, or by manager_detach() with the stage's id. It is charged
+ * as an attachment, and becomes one for writing, with the same id, when it is published; after an
+ * error of that it is still a stage. The same request again (by the tag of @spec) gives the same
+ * stage, and a stage that has been published already is answered so again.
+ */
+int manager_stage_as_client(struct manager *manager, struct client *client,
+                            const struct region_spec *spec, struct stage **ret, int *ret_fd,
+                            struct error *error);
+int manager_publish_as_client(struct manager *manager, struct client *client, uint64_t stage_id,
+                              uint32_t expected_version, struct attachment **ret,
+                              struct error *error);
 
 /* Stages, writes and publishes a whole value. */
 int manager_put(struct manager *manager, const struct caller *caller, const char *name,

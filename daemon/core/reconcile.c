@@ -109,9 +109,11 @@ int reconcile(struct manager *manager, struct fdstore *fdstore, struct error *er
     if (r == 0)
         r = restore_holders(manager, error);
     if (r == 0)
+        r = restore_stages(manager, fdstore, error);
+    if (r == 0)
         r = start_lifetimes(manager, error);
     if (r == 0)
-        r = sweep(manager, error);
+        r = sweep(manager, fdstore, error);
     if (r == 0)
         status_page_settle(manager->status);
     return r;

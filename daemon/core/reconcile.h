@@ -1,8 +1,9 @@
 /*
  * Reconcile: at start, makes registry, memory and processes agree again
  *
- * The last daemon may have been killed at any instruction. Loads the regions that are recorded, and the
- * holders that still live; finishes or undoes what was half done; reaps what no rule keeps any more.
+ * The last daemon may have been killed at any instruction. Loads the regions that are recorded, the
+ * holders that still live and their stages; finishes or undoes what was half done; reaps what no
+ * rule keeps any more.
  */
 #pragma once
 

@@ -1,14 +1,12 @@
 /*
  * Records: see record.h.
  */
-#include "daemon/core/record.h"
+#include "daemon/core/record-private.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-#define INTEGER(value) ((json_int_t)(value))
 
 void region_record_key(uint64_t region_id, char ret[static RECORD_KEY_MAX]) {
     snprintf(ret, RECORD_KEY_MAX, "%016" PRIx64, region_id);
@@ -37,11 +35,6 @@ char *region_record_format(const struct region *region) {
     text = json ? json_dumps(json, JSON_COMPACT) : NULL;
     json_decref(json);
     return text;
-}
-
-/* Whether a number of a record fits where it belongs. */
-static bool in_range(json_int_t value, json_int_t least, json_int_t most) {
-    return value >= least && value <= most;
 }
 
 /* The numbers of a region's record, as wide as JSON has them. */

@@ -1,8 +1,8 @@
 /*
- * Records: regions and holders as the registry keeps them
+ * Records: regions, holders and stages as the registry keeps them
  *
  * A record is a JSON object with everything that is needed to go on after the daemon was killed. A
- * region's key is its id; a holder's is the client's id and the attachment's.
+ * region's key is its id; a holder's is the client's id and the attachment's, a stage's the same.
  */
 #pragma once
 
@@ -10,6 +10,7 @@
 
 #include "daemon/core/client.h"
 #include "daemon/core/region.h"
+#include "daemon/core/stage.h"
 #include "proto/region-name.h"
 
 #define RECORD_KEY_MAX 40
@@ -47,3 +48,20 @@ struct holder_record {
 void holder_record_key(const struct attachment *attachment, char ret[static RECORD_KEY_MAX]);
 void holder_record_format(const struct attachment *attachment, char ret[static HOLDER_RECORD_MAX]);
 int holder_record_parse(const char *text, struct holder_record *ret, struct error *error);
+
+void stage_record_key(const struct stage *stage, char ret[static RECORD_KEY_MAX]);
+
+/* The record's text, to be freed; NULL: no memory. @charged_uid: who pays for its bytes. */
+char *stage_record_format(const struct stage *stage, uint32_t charged_uid);
+
+/* A parsed record. Texts belong to @json; size, max_size and backing in @spec are the segment's. */
+struct stage_record {
+    json_t *json;
+    uint64_t id, client_id, region_id;
+    uint32_t uid, charged_uid;
+    struct process_identity process;
+    struct region_spec spec;
+};
+
+int stage_record_parse(const char *text, struct stage_record *ret, struct error *error);
+void stage_record_deinit(struct stage_record *record);

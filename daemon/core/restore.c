@@ -1,7 +1,7 @@
 /*
  * Restore: see restore.h.
  */
-#include "daemon/core/restore.h"
+#include "daemon/core/restore-private.h"
 
 #include "daemon/core/attachment.h"
 #include "daemon/core/manager-private.h"
@@ -13,22 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A record that is not kept. They are collected: a registry is not changed while it is walked. */
-struct casualty {
-    STAILQ_ENTRY(casualty) link;
-    bool quarantine; /* set aside; else deleted */
-    char *key;
-    struct error why;
-};
-
-struct restorer {
-    struct manager *manager;
-    struct fdstore *fdstore;
-    STAILQ_HEAD(, casualty) casualties;
-};
-
-static int add_casualty(struct restorer *restorer, const char *key, bool quarantine,
-                        const struct error *why) {
+int restore_add_casualty(struct restorer *restorer, const char *key, bool quarantine,
+                         const struct error *why) {
     struct casualty *casualty = calloc(1, sizeof(*casualty));
 
     if (!casualty || !(casualty->key = strdup(key))) {
@@ -41,8 +27,8 @@ static int add_casualty(struct restorer *restorer, const char *key, bool quarant
     return 0;
 }
 
-static void settle_casualties(struct restorer *restorer, struct registry *registry,
-                              enum registry_table table) {
+void restore_settle_casualties(struct restorer *restorer, struct registry *registry,
+                               enum registry_table table) {
     struct casualty *casualty;
 
     while ((casualty = STAILQ_FIRST(&restorer->casualties))) {
@@ -148,7 +134,7 @@ static int on_region_record(void *data, const char *key, const char *value) {
     int r = region_record_parse(value, &record, &error);
 
     if (r < 0)
-        return add_casualty(restorer, key, true, &error);
+        return restore_add_casualty(restorer, key, true, &error);
     region_record_key(record.id, expected);
     if (strcmp(key, expected) != 0)
         r = error_set(&error, -EBADMSG, "its id is not that of its key");
@@ -159,7 +145,7 @@ static int on_region_record(void *data, const char *key, const char *value) {
                   ABOUT(.kind = r == -ENODATA ? LOG_REGION_REAPED : LOG_RECORD_QUARANTINED,
                         .region = record.name),
                   "region '%s' is lost: %s", record.name, error.text);
-        r = add_casualty(restorer, key, r != -ENODATA, &error);
+        r = restore_add_casualty(restorer, key, r != -ENODATA, &error);
     }
     region_record_deinit(&record);
     return r;
@@ -173,7 +159,7 @@ int restore_regions(struct manager *manager, struct fdstore *fdstore, struct err
     for (size_t i = 0; i < ARRAY_SIZE(registries); i++) {
         int r = registry_each(registries[i], REGISTRY_REGIONS, on_region_record, &restorer);
 
-        settle_casualties(&restorer, registries[i], REGISTRY_REGIONS);
+        restore_settle_casualties(&restorer, registries[i], REGISTRY_REGIONS);
         if (r < 0)
             return error_set(error, r, "cannot load the regions: %s", strerror(-r));
     }
@@ -205,16 +191,19 @@ static int holder_segment(struct manager *manager, const struct region *region,
                                  record->max_size, &(*ret)->charge);
 }
 
-static int get_holder(struct manager *manager, const struct holder_record *record,
-                      struct process *process, struct client **ret) {
-    struct caller caller = {.uid = record->uid, .pid = record->process.pid};
+int restore_client(struct manager *manager, uid_t uid, uint64_t client_id,
+                   const struct process_identity *identity, struct client **ret) {
+    _cleanup_(cleanup_process_unref) struct process *process = NULL;
+    struct caller caller = {.uid = uid, .pid = identity->pid};
+    int r = process_find(manager->processes, identity, &process);
 
-    *ret = manager_find_holder(manager, record->client_id, process);
-    return *ret ? 0 : manager_add_holder(manager, &caller, record->client_id, process, ret);
+    if (r < 0)
+        return r;
+    *ret = manager_find_holder(manager, client_id, process);
+    return *ret ? 0 : manager_add_holder(manager, &caller, client_id, process, ret);
 }
 
 static int restore_holder(struct manager *manager, const struct holder_record *record) {
-    _cleanup_(cleanup_process_unref) struct process *process = NULL;
     _cleanup_(cleanup_segment_unref) struct segment *segment = NULL;
     struct region *region = manager_lookup(manager, record->region);
     struct attachment *attachment;
@@ -222,12 +211,11 @@ static int restore_holder(struct manager *manager, const struct holder_record *r
     struct charge charge;
     int r;
 
-    if (!region || region->id != record->region_id ||
+    /* The next version of what is there was recorded for a publish that was cut off. */
+    if (!region || region->id != record->region_id || record->version > region->segment->version ||
         (record->access != RIGHT_READ && record->access != RIGHT_WRITE))
         return -ESTALE;
-    r = process_find(manager->processes, &record->process, &process);
-    if (r == 0)
-        r = get_holder(manager, record, process, &client);
+    r = restore_client(manager, record->uid, record->client_id, &record->process, &client);
     if (r == 0)
         r = holder_segment(manager, region, record, &segment);
     if (r == 0)
@@ -245,9 +233,9 @@ static int on_holder_record(void *data, const char *key, const char *value) {
     int r = holder_record_parse(value, &record, &error);
 
     if (r < 0)
-        return add_casualty(restorer, key, true, &error);
+        return restore_add_casualty(restorer, key, true, &error);
     r = restore_holder(restorer->manager, &record);
-    return r == -ESRCH || r == -ESTALE ? add_casualty(restorer, key, false, &error) : r;
+    return r == -ESRCH || r == -ESTALE ? restore_add_casualty(restorer, key, false, &error) : r;
 }
 
 int restore_holders(struct manager *manager, struct error *error) {
@@ -256,6 +244,6 @@ int restore_holders(struct manager *manager, struct error *error) {
 
     STAILQ_INIT(&restorer.casualties);
     r = registry_each(manager->volatile_registry, REGISTRY_HOLDERS, on_holder_record, &restorer);
-    settle_casualties(&restorer, manager->volatile_registry, REGISTRY_HOLDERS);
+    restore_settle_casualties(&restorer, manager->volatile_registry, REGISTRY_HOLDERS);
     return r < 0 ? error_set(error, r, "cannot load the holders: %s", strerror(-r)) : 0;
 }

@@ -5,6 +5,7 @@
 
 #include "daemon/core/manager-private.h"
 #include "daemon/core/record.h"
+#include "daemon/core/stage.h"
 #include "daemon/ground/log.h"
 
 #include <errno.h>
@@ -43,6 +44,19 @@ static int add_current(void *data, struct region *region) {
     return 0;
 }
 
+static bool is_staged(const struct manager *manager, const struct current *key) {
+    const struct client *client;
+    const struct stage *stage;
+
+    TAILQ_FOREACH (client, &manager->clients, link) {
+        stage = client_find_stage(client, key->id);
+        if (stage)
+            return key->version == stage->segment->version &&
+                   key->backing == stage->segment->backing;
+    }
+    return false;
+}
+
 static bool is_current(const struct inventory *inventory, const struct current *key) {
     const struct current *found =
         bsearch(key, inventory->current, inventory->count, sizeof(*key), compare_current);
@@ -75,7 +89,7 @@ static int sweep_directory(struct manager *manager, const struct inventory *inve
         struct current key = {.backing = backing};
 
         if (!segment_name_parse(manager->instance, entry->d_name, &key.id, &key.version) ||
-            is_current(inventory, &key))
+            is_current(inventory, &key) || is_staged(manager, &key))
             continue;
         if (is_doubtful(manager, &key)) {
             log_write(LOG_WARNING, ABOUT(.kind = LOG_RECORD_QUARANTINED),
@@ -89,7 +103,23 @@ static int sweep_directory(struct manager *manager, const struct inventory *inve
     return 0;
 }
 
-int sweep(struct manager *manager, struct error *error) {
+/* A memfd that nobody took is kept by the service manager alone. */
+static void sweep_fdstore(struct manager *manager, const struct fdstore *fdstore) {
+    for (size_t i = 0; i < fdstore->n_stored; i++) {
+        const struct stored_fd *stored = &fdstore->stored[i];
+        struct current key = {.backing = BACKING_MEMFD};
+
+        if (stored->fd < 0 ||
+            !segment_name_parse(manager->instance, stored->name, &key.id, &key.version) ||
+            is_doubtful(manager, &key))
+            continue;
+        log_write(LOG_NOTICE, ABOUT(.kind = LOG_ORPHAN_REAPED),
+                  "memfd %s, left over by the last daemon, removed", stored->name);
+        fdstore_drop(stored->name);
+    }
+}
+
+int sweep(struct manager *manager, const struct fdstore *fdstore, struct error *error) {
     _cleanup_free_ struct current *current = calloc(manager->n_regions + 1, sizeof(*current));
     struct inventory inventory = {.current = current};
     int r;
@@ -97,6 +127,7 @@ int sweep(struct manager *manager, struct error *error) {
     if (!current)
         return error_set(error, -ENOMEM, "no memory to list the segments");
     manager_each_region(manager, add_current, &inventory);
+    sweep_fdstore(manager, fdstore);
     qsort(current, inventory.count, sizeof(*current), compare_current);
     r = sweep_directory(manager, &inventory, manager->places.shm_directory, BACKING_SHM, error);
     if (r == 0)

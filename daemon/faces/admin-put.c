@@ -49,9 +49,15 @@ static int decode(const json_t *parameters, struct part *part, struct error *err
 
 static int begin(struct admin_connection *connection, const struct part *part,
                  struct error *error) {
+    const struct region_spec spec = {
+        .name = part->name,
+        .size = part->value_size,
+        .mode = part->mode,
+        .acl = "",
+        .attributes = "",
+    };
     struct upload *upload = &connection->upload;
-    int r = manager_stage(connection->manager, &connection->caller, part->name, part->value_size,
-                          part->mode, &upload->stage, error);
+    int r = manager_stage(connection->manager, &connection->caller, &spec, &upload->stage, error);
 
     if (r < 0)
         return r;
@@ -88,7 +94,7 @@ static int put_part(struct admin_connection *connection, const struct part *part
     if (upload->next < upload->size)
         return 0;
     return manager_publish(connection->manager, &connection->caller, steal_pointer(upload->stage),
-                           ret_version, error);
+                           0, ret_version, error);
 }
 
 void admin_put_value(struct admin_connection *connection, const struct varlink_call *call) {

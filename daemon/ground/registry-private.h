@@ -25,7 +25,7 @@ struct registry {
     MDB_dbi tables[REGISTRY_TABLE_COUNT];
 };
 
-/* "meta", "regions", "holders" */
+/* "meta", "regions", "holders", "stages" */
 const char *registry_table_name(enum registry_table table);
 
 /* The negative errno for what LMDB returned. */

@@ -14,6 +14,7 @@ const char *registry_table_name(enum registry_table table) {
         [REGISTRY_META] = "meta",
         [REGISTRY_REGIONS] = "regions",
         [REGISTRY_HOLDERS] = "holders",
+        [REGISTRY_STAGES] = "stages",
     };
 
     return names[table];

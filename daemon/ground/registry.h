@@ -23,6 +23,7 @@ enum registry_table {
     REGISTRY_META,    /* format version, instance, next id */
     REGISTRY_REGIONS, /* by id */
     REGISTRY_HOLDERS, /* by client id and attachment id */
+    REGISTRY_STAGES,  /* by client id and stage id */
     REGISTRY_TABLE_COUNT,
 };
 

@@ -14,9 +14,13 @@
 
 static struct stage *stage(struct world *world, const char *name, uint64_t size) {
     struct caller owner = world_caller(WORLD_UID);
+    struct region_spec spec = world_spec(name);
     struct stage *stage = NULL;
     struct error error = {0};
-    int r = manager_stage(world->manager, &owner, name, size, DEFAULT_MODE, &stage, &error);
+    int r;
+
+    spec.size = size;
+    r = manager_stage(world->manager, &owner, &spec, &stage, &error);
 
     ck_assert_msg(r == 0, "%s", error.text);
     return stage;
@@ -104,7 +108,7 @@ START_TEST(a_stage_is_nobodys_until_it_is_published) {
     ck_assert_int_eq(stage_write(staged, 0, "abc", 3, NULL), 0);
     ck_assert_int_eq(stage_write(staged, 4, "abc", 3, NULL), -EINVAL);
     ck_assert_int_eq(stage_write(staged, UINT64_MAX, "abc", 3, NULL), -EINVAL);
-    ck_assert_int_eq(manager_publish(world.manager, &owner, staged, &version, NULL), 0);
+    ck_assert_int_eq(manager_publish(world.manager, &owner, staged, 0, &version, NULL), 0);
     ck_assert_uint_eq(version, 1);
     world_expect_content(&world, "value", "abcdef");
     world_deinit(&world);
@@ -161,10 +165,10 @@ START_TEST(a_publish_is_refused_when_the_region_is_another_one_by_then) {
     early = stage(&world, "value", 10);
     world_put(&world, WORLD_UID, "value", "first");
     late = stage(&world, "value", 10);
-    ck_assert_int_eq(manager_publish(world.manager, &owner, early, &version, &error), -ESTALE);
+    ck_assert_int_eq(manager_publish(world.manager, &owner, early, 0, &version, &error), -ESTALE);
     ck_assert_ptr_nonnull(strstr(error.text, "was created meanwhile"));
     ck_assert_int_eq(manager_destroy(world.manager, &owner, "value", NULL), 0);
-    ck_assert_int_eq(manager_publish(world.manager, &owner, late, &version, &error), -ESTALE);
+    ck_assert_int_eq(manager_publish(world.manager, &owner, late, 0, &version, &error), -ESTALE);
     ck_assert_ptr_nonnull(strstr(error.text, "was destroyed meanwhile"));
     world_expect_segments(&world, 0, 0);
     world_expect_usage(&world, 0, 0, 0, 0);

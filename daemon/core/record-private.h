@@ -1,0 +1,15 @@
+/*
+ * What the files that write and read records share.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "daemon/core/record.h"
+
+#define INTEGER(value) ((json_int_t)(value))
+
+/* Whether a number of a record fits where it belongs. */
+static inline bool in_range(json_int_t value, json_int_t least, json_int_t most) {
+    return value >= least && value <= most;
+}
