@@ -99,7 +99,8 @@ void shmreg_disconnect(shmreg_conn *conn) {
     /* Unmapped first: the end of the connection tells the daemon that nothing is held. */
     while ((mapping = TAILQ_FIRST(&conn->mappings))) {
         TAILQ_REMOVE(&conn->mappings, mapping, link);
-        munmap(mapping->data, mapping->length);
+        if (mapping->data)
+            munmap(mapping->data, mapping->length);
         close_fd(&mapping->fd);
         free(mapping);
     }

@@ -5,6 +5,7 @@
  * against an older header and gets defaults for the rest, one that is larger is accepted as long as
  * it asks for nothing that is unknown here.
  */
+#include "client/advice.h"
 #include "client/connection.h"
 #include "client/failure.h"
 #include "proto/rights.h"
@@ -53,8 +54,9 @@ static int check_options(struct shmreg_options *options) {
 
     if (options->flags & ~(SHMREG_EXISTING_OK | SHMREG_DETACHED))
         return fail(-EINVAL, "unknown flags %#x of shmreg_create()", options->flags);
-    if (options->reserved != 0)
-        return fail(-EINVAL, "shmreg_options.reserved is not 0");
+    r = access_check(SHMREG_WRITE | options->map_flags);
+    if (r < 0)
+        return r;
     if (!options->acl)
         options->acl = "";
     if (!options->attributes)
@@ -126,7 +128,7 @@ int shmreg_create(shmreg_conn *conn, const char *name, uint64_t size,
     if (r < 0)
         return r;
     if (!(complete.flags & SHMREG_DETACHED)) {
-        region = region_new(conn, name, SHMREG_WRITE);
+        region = region_new(conn, name, SHMREG_WRITE | complete.map_flags);
         if (!region)
             return -ENOMEM;
     }

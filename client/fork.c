@@ -36,8 +36,12 @@ static void after_fork_in_parent(void) {
 
 static void after_fork_in_child(void) {
     struct shmreg_conn *conn;
+    struct mapping *mapping;
 
     LIST_FOREACH (conn, &connections, link) {
+        TAILQ_FOREACH (mapping, &conn->mappings, link)
+            if (mapping->access & SHMREG_NO_FORK)
+                mapping_forget_memory(mapping);
         pthread_mutex_init(&conn->talk, NULL);
         close_fd(&conn->socket);
         conn->linked = false;

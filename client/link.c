@@ -144,7 +144,7 @@ static int attach_again(const struct call *call, struct mapping *newer) {
 static int restore_mapping(struct shmreg_conn *conn, struct mapping *mapping) {
     _cleanup_(cleanup_mapping_free) struct mapping *newer =
         mapping_new(conn, mapping->name, mapping->access);
-    struct wire_open_request body = {.count = 1, .access = mapping->access};
+    struct wire_open_request body = {.count = 1, .access = mapping_right(mapping)};
     struct wire_string name = {.data = mapping->name, .length = strlen(mapping->name) + 1};
     _cleanup_(call_close_fds) struct call call = {.op = WIRE_OPEN, .body = &body, .strings = &name};
     bool refused;
@@ -179,7 +179,7 @@ static int restore(struct shmreg_conn *conn) {
     pthread_mutex_unlock(&conn->state);
 
     while (mapping) {
-        if (r == 0)
+        if (r == 0 && mapping->data)
             r = restore_mapping(conn, mapping);
         pthread_mutex_lock(&conn->state);
         next = r == 0 ? TAILQ_NEXT(mapping, link) : NULL;

@@ -3,6 +3,7 @@
  */
 #include "client/mapping.h"
 
+#include "client/advice.h"
 #include "client/connection.h"
 #include "client/failure.h"
 
@@ -54,7 +55,7 @@ int mapping_attach(struct mapping *mapping, const struct wire_attachment *attach
     const struct page *page = mapping->conn->page;
 
     mapping->attachment_id = attachment->attachment_id;
-    if (attachment->attachment_id == 0 || attachment->access != mapping->access ||
+    if (attachment->attachment_id == 0 || attachment->access != mapping_right(mapping) ||
         attachment->size == 0 || attachment->max_size < attachment->size ||
         attachment->max_size > INT64_MAX || attachment->slot >= page->n_slots)
         return fail(-EPROTO, "region '%s': the daemon's answer contradicts itself", mapping->name);
@@ -90,27 +91,35 @@ static int check_descriptor(const struct mapping *mapping, const struct wire_att
                 mapping->name, attachment->size, (intmax_t)status.st_size);
 }
 
-int mapping_map(struct mapping *mapping, const struct wire_attachment *attachment, int fd_) {
-    _cleanup_close_ int fd = fd_;
-    int protection = mapping->access == SHMREG_WRITE ? PROT_READ | PROT_WRITE : PROT_READ;
-    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-    uint64_t length = (attachment->max_size + page - 1) / page * page;
+static int map_memory(struct mapping *mapping, uint64_t length) {
+    bool writes = mapping->access & (SHMREG_WRITE | SHMREG_PRIVATE);
+    int sharing = mapping->access & SHMREG_PRIVATE ? MAP_PRIVATE : MAP_SHARED;
     void *data;
-    int r = check_descriptor(mapping, attachment, fd);
 
-    if (r < 0)
-        return r;
     if (length > PTRDIFF_MAX)
         return fail(-ENOMEM, "region '%s': %" PRIu64 " bytes do not fit into the address space",
                     mapping->name, length);
-    data = mmap(NULL, (size_t)length, protection, MAP_SHARED, fd, 0);
+    data = mmap(NULL, (size_t)length, writes ? PROT_READ | PROT_WRITE : PROT_READ, sharing,
+                mapping->fd, 0);
     if (data == MAP_FAILED)
         return fail(errno == EACCES ? -EPROTO : -errno, "region '%s': cannot map %" PRIu64 " bytes: %s", mapping->name, length,
                     strerror(errno));
     mapping->data = data;
     mapping->length = (size_t)length;
-    mapping->fd = steal_fd(&fd);
     return 0;
+}
+
+int mapping_map(struct mapping *mapping, const struct wire_attachment *attachment, int fd) {
+    uint64_t page_size = (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t length = (attachment->max_size + page_size - 1) / page_size * page_size;
+    int r;
+
+    mapping->fd = fd;
+    mapping->page_size = page_size;
+    r = check_descriptor(mapping, attachment, fd);
+    if (r == 0)
+        r = map_memory(mapping, length);
+    return r < 0 ? r : advice_apply(mapping);
 }
 
 bool mapping_take_over(struct mapping *mapping, struct mapping *newer) {
@@ -133,6 +142,13 @@ bool mapping_take_over(struct mapping *mapping, struct mapping *newer) {
 void mapping_lose(struct mapping *mapping) {
     mapping->losses++;
     mapping->fresh = false;
+}
+
+void mapping_forget_memory(struct mapping *mapping) {
+    mapping->data = NULL;
+    mapping->length = 0;
+    mapping_table_remove(&mapping->conn->table, mapping);
+    mapping_lose(mapping);
 }
 
 struct mapping *mapping_install(struct mapping *newer) {

@@ -21,12 +21,13 @@ struct shmreg_conn;
 struct mapping {
     struct shmreg_conn *conn;
     unsigned references;
-    uint32_t access;
-    uint32_t hash; /* of the name */
+    uint32_t access; /* with options: see advice.h */
+    uint32_t hash;   /* of the name */
     char *name;    /* behind the struct, in the same block */
 
-    void *data; /* NULL before it is mapped */
+    void *data; /* NULL before it is mapped, or if it was not inherited */
     size_t length;
+    size_t page_size;
     int fd;
     uint64_t id;
     uint32_t version;
@@ -60,6 +61,11 @@ void mapping_table_insert(struct mapping_table *table, struct mapping *mapping);
 void mapping_table_remove(struct mapping_table *table, struct mapping *mapping);
 uint32_t mapping_name_hash(const char *name);
 
+/* What the daemon is asked for: WIRE_READ or WIRE_WRITE. */
+static inline uint32_t mapping_right(const struct mapping *mapping) {
+    return mapping->access & (WIRE_READ | WIRE_WRITE);
+}
+
 /* A mapping that has no memory yet, made before the daemon is asked so that nothing is short
  * afterwards. NULL with the sentence kept. */
 struct mapping *mapping_new(struct shmreg_conn *conn, const char *name, uint32_t access);
@@ -74,7 +80,7 @@ int mapping_attach(struct mapping *mapping, const struct wire_attachment *attach
 /* Maps what was attached; the descriptor is taken over, whatever it returns. */
 int mapping_map(struct mapping *mapping, const struct wire_attachment *attachment, int fd);
 
-/* These four with `state` held. */
+/* These five with `state` held. */
 
 /* @mapping gets the attachment of @newer, of the same segment, what is known of its slot and its
  * size, and @newer gets the attachment that is not needed any more. False if they are not the same
@@ -84,6 +90,10 @@ bool mapping_take_over(struct mapping *mapping, struct mapping *newer);
 /* The daemon knows nothing of it any more, or not by the slot it had: no handle that leads to it
  * is current from now on. */
 void mapping_lose(struct mapping *mapping);
+
+/* In the child of a fork(2): a mapping that was not inherited has no memory, and none is to be
+ * unmapped, as the addresses may belong to somebody else by now. */
+void mapping_forget_memory(struct mapping *mapping);
 
 /* Puts it into the connection's lists. Returns it, or the one that is there already for the same
  * segment and has taken over; then mapping_free() is left to the caller. */

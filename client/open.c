@@ -4,6 +4,7 @@
  * Whatever needs memory is there before the daemon is asked, so that afterwards only the mapping
  * itself can fail; then the attachment is given back.
  */
+#include "client/advice.h"
 #include "client/connection.h"
 #include "client/failure.h"
 #include "proto/region-name.h"
@@ -70,7 +71,7 @@ int regions_from_reply(struct call *call, struct shmreg_region *regions[], size_
 static int open_regions(struct shmreg_conn *conn, struct shmreg_region *regions[], size_t count) {
     char names[SHMREG_OPEN_MAX * (REGION_NAME_MAX + 1)], *end = names;
     struct wire_open_request body = {.count = (uint32_t)count,
-                                     .access = regions[0]->mapping->access};
+                                     .access = mapping_right(regions[0]->mapping)};
     struct wire_string string = {.data = names};
     _cleanup_(call_close_fds) struct call call = {
         .op = WIRE_OPEN, .body = &body, .strings = &string};
@@ -114,17 +115,11 @@ static int select_region(struct shmreg_conn *conn, struct selection *selection, 
     return 0;
 }
 
-static int check_access(uint32_t access) {
-    if (access == SHMREG_READ || access == SHMREG_WRITE)
-        return 0;
-    return fail(-EINVAL, "access %u is neither SHMREG_READ nor SHMREG_WRITE", access);
-}
-
 int shmreg_open_many(shmreg_conn *conn, const char *const names[], size_t count, uint32_t access,
                      shmreg_region *ret[]) {
     _cleanup_(cleanup_talk_unlock) struct shmreg_conn *talking = NULL;
     struct selection selection = {0};
-    int r = check_access(access);
+    int r = access_check(access);
 
     if (r < 0)
         return r;

@@ -31,7 +31,7 @@
  * handle, and shmreg_drop_old() on a handle must not run beside any other call on it but
  * shmreg_wait(). A call that asks the daemon waits for such calls of other threads on the same
  * connection; shmreg_close() and an open that shares a mapping wait for nobody. No function here
- * may be called from a signal handler, and none installs one.
+ * may be called from a signal handler, and none but shmreg_guard() installs one.
  *
  * fork(2). Mappings are inherited as usual. The child may go on using connection and regions, and
  * its shmreg_close() and shmreg_disconnect() leave the parent's alone. Its first call that asks the
@@ -80,9 +80,40 @@ enum shmreg_lifetime {
     SHMREG_LEASE = 4,      /* until `seconds` pass without shmreg_renew() */
 };
 
-/* Access, for shmreg_open() and shmreg_open_many(). */
+/* Access, for shmreg_open() and shmreg_open_many(): one of these two, */
 #define SHMREG_READ 1u  /* the descriptor is O_RDONLY: the kernel refuses a writable mapping */
 #define SHMREG_WRITE 2u /* read and write */
+
+/*
+ * and options of the mapping, which shmreg_create() takes as options.map_flags. Only handles that
+ * were opened with the same ones share a mapping. An option that the host cannot fulfil is an error
+ * of the open, with nothing left mapped; libshmreg(3) has a table of what each one needs.
+ *
+ * PRIVATE     with SHMREG_READ: copy on write. What is written stays in this process, as copies of
+ *             the pages written to; pages that were not still show what others write. Handles that
+ *             share the mapping share the copies.
+ * POPULATE    every page is there before the open returns (madvise(2): MADV_POPULATE_WRITE, for
+ *             readers MADV_POPULATE_READ): no space is -ENOSPC now, not a SIGBUS later. What a
+ *             region grows by later is not populated. Other requests on the connection wait.
+ * HUGE        transparent huge pages (MADV_HUGEPAGE); -EOPNOTSUPP where the host's policy forbids it
+ * SEQUENTIAL  read ahead far (MADV_SEQUENTIAL)
+ * RANDOM      do not read ahead (MADV_RANDOM)
+ * WILLNEED    begin to read it in (MADV_WILLNEED)
+ * LOCK        populated, and never swapped (mlock(2)); over RLIMIT_MEMLOCK -ENOMEM, or -EPERM if
+ *             that is 0. What it grows by later is not locked.
+ * NO_DUMP     not in core dumps (MADV_DONTDUMP)
+ * NO_FORK     not in the child of a fork(2) (MADV_DONTFORK): there shmreg_data() is NULL and the
+ *             handle is not current, and shmreg_refresh() maps the region anew
+ */
+#define SHMREG_PRIVATE 0x10u
+#define SHMREG_POPULATE 0x20u
+#define SHMREG_HUGE 0x40u
+#define SHMREG_SEQUENTIAL 0x80u
+#define SHMREG_RANDOM 0x100u
+#define SHMREG_WILLNEED 0x200u
+#define SHMREG_LOCK 0x400u
+#define SHMREG_NO_DUMP 0x800u
+#define SHMREG_NO_FORK 0x1000u
 
 /* Flags of shmreg_create(). */
 #define SHMREG_EXISTING_OK 1u /* if the region exists already, take it as it is */
@@ -108,10 +139,17 @@ struct shmreg_options {
     uint32_t seconds;       /* the linger of SHMREG_ATTACHED, the duration of SHMREG_LEASE */
     uint32_t mode;          /* r and w for owner, group, others, at most 0666. 0 is 0600: the owner
                                has every right anyway */
-    uint32_t reserved;      /* 0 */
+    uint32_t map_flags;     /* SHMREG_POPULATE and the other options of a mapping */
     uint64_t max_size;      /* bytes the region may ever have, and what quotas count; 0: its size */
     const char *acl;        /* further rules, "user:alice:rw,group:quants:r"; NULL for none */
     const char *attributes; /* a JSON object of at most SHMREG_ATTRIBUTES_MAX bytes; NULL for {} */
+};
+
+/* On which NUMA nodes pages come to be. */
+enum shmreg_numa_policy {
+    SHMREG_NUMA_DEFAULT = 0,    /* on that of the thread that touches them first */
+    SHMREG_NUMA_BIND = 2,       /* on the nodes given and on no other */
+    SHMREG_NUMA_INTERLEAVE = 3, /* on the nodes given, page by page in turn */
 };
 
 #define SHMREG_OPTIONS(...)                                                                        \
@@ -169,7 +207,8 @@ void shmreg_disconnect(shmreg_conn *conn);
  * @ret:     receives the region, which shmreg_close() frees
  *
  * The region is recorded before the call returns: a daemon killed afterwards still has it. Memory
- * is taken page by page on first use: a full /dev/shm shows as SIGBUS on first touch (mmap(2)).
+ * is taken page by page on first use: a full /dev/shm shows as SIGBUS on first touch (mmap(2)),
+ * or with SHMREG_POPULATE in options.map_flags as -ENOSPC here.
  *
  * -EEXIST     the name is taken (without SHMREG_EXISTING_OK)
  * -EINVAL     name, size, mode, rule, attributes, or a combination of options is not valid
@@ -178,14 +217,16 @@ void shmreg_disconnect(shmreg_conn *conn);
  * -ENOSPC     a limit of the whole daemon is reached, or its disk is full
  * -ENFILE     the system is out of descriptors
  *
- * Where the region can be created but not mapped (-ENOMEM, -EMFILE), it is destroyed again. With
- * SHMREG_EXISTING_OK the size is shmreg_size(), which may be another than @size.
+ * Where the region can be created but not mapped (-ENOMEM, -EMFILE, or an option that cannot be
+ * fulfilled, as with shmreg_open()), it is destroyed again. With SHMREG_EXISTING_OK the size is
+ * shmreg_size(), which may be another than @size.
  */
 int shmreg_create(shmreg_conn *conn, const char *name, uint64_t size,
                   const struct shmreg_options *options, shmreg_region **ret);
 
 /*
- * Opens a region and maps it: SHMREG_READ read-only, SHMREG_WRITE readable and writable.
+ * Opens a region and maps it: SHMREG_READ read-only, SHMREG_WRITE readable and writable, with
+ * options as above.
  *
  * A second open of the same region with the same access on this connection shares the mapping and
  * asks nobody, as long as the region has not changed. Each open gives a handle of its own, which
@@ -196,6 +237,7 @@ int shmreg_create(shmreg_conn *conn, const char *name, uint64_t size,
  * -EACCES     the caller lacks the right to it; the message names the right
  * -EINVAL     the name or @access is not valid
  * -EDQUOT, -ENOSPC  the limit on attachments is reached
+ * -ENOSPC, -ENOMEM, -EPERM, -EOPNOTSUPP  an option cannot be fulfilled; the message says why
  * -EIO        a writer cut the region's memory short, so that it is not there to be mapped
  *             (shm and file only; a memfd is sealed against it)
  */
@@ -342,6 +384,38 @@ int shmreg_refresh(shmreg_region *region);
 /* Gives back the older versions that shmreg_refresh() has left mapped: pointers into them end
  * here. Waits for nobody. */
 void shmreg_drop_old(shmreg_region *region);
+
+/*
+ * Says on which NUMA nodes pages of this version are to be: mbind(2), bit n of @nodes for node n, 0
+ * with SHMREG_NUMA_DEFAULT. The policy belongs to the memory, so it holds for every process that
+ * has it mapped, except with SHMREG_PRIVATE. Pages that are there already move if no other process
+ * has them mapped. Call it before the memory is touched.
+ *
+ * -EINVAL      the policy is unknown, or a node has no memory or does not exist; the message names it
+ * -EOPNOTSUPP  the kernel has no NUMA support, or the region is a file on a disk
+ */
+int shmreg_numa(shmreg_region *region, enum shmreg_numa_policy policy, uint64_t nodes);
+
+/*
+ * Calls @access(@data), and returns 0 when it has returned. If it touches a page of this region's
+ * mapping that is not there, because a writer has truncated it or because no space is left for it,
+ * @access is left in the middle, and the call returns -EFAULT instead of the process dying of
+ * SIGBUS.
+ *
+ * @ret_offset: receives the offset in the region of the access that failed; NULL is allowed
+ *
+ * What @access was doing is abandoned as by siglongjmp(3): it should copy or compute, and hold no
+ * lock, no memory and no file open meanwhile; variables of it that it changed are lost. The signal
+ * mask becomes what it was. Guards nest, for the same or for another region, and each thread has
+ * its own. Costs about as much as one system call.
+ *
+ * The first call installs a handler for SIGBUS, for good. A SIGBUS that is none of a guarded access
+ * goes to the handler that was there before, or ends the process if there was none. A program that
+ * installs its own handler later takes this one out: then it should hand on to it what it does not
+ * know, or guards do not work any more.
+ */
+int shmreg_guard(const shmreg_region *region, void (*access)(void *data), void *data,
+                 uint64_t *ret_offset);
 
 /* What went wrong in the last failed call of the calling thread, as a sentence; "" before any.
  * Valid until that thread's next call into the library. */
