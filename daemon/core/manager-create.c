@@ -109,9 +109,9 @@ int manager_new_region(struct manager *manager, const struct caller *caller,
         r = quota_charge(manager->quota, caller->uid, LIMIT_REGIONS, 1, &region->charge, error);
     if (r < 0)
         return r;
-    r = status_slot_take(manager->status, &region->slot);
+    r = manager_take_slot(region, error);
     if (r < 0)
-        return error_set(error, r, "no slot on the status page: %s", strerror(-r));
+        return r;
     *ret = steal_pointer(region);
     return 0;
 }
@@ -155,7 +155,7 @@ int manager_install(struct manager *manager, struct region *region, struct proce
         return r;
     if (manager_insert(manager, region) < 0)
         return error_set(error, -ENOMEM, "no memory for region '%s'", region->name);
-    r = manager_record(manager, region, error);
+    r = manager_record_shown(manager, region, error);
     if (r < 0) {
         region_ref(region);
         manager_take_out(manager, region);
@@ -275,7 +275,7 @@ int manager_end_region(struct region *region, enum region_event event, const cha
     region->ended = true;
     reaper_stop(region);
     segment_remove(region->segment);
-    status_slot_release(manager->status, region->slot);
+    manager_end_slot(region);
     charge_release(&region->charge);
     log_write(LOG_INFO,
               ABOUT(.kind = event == REGION_REAPED ? LOG_REGION_REAPED : LOG_REGION_DESTROYED,

@@ -95,7 +95,8 @@ void manager_notify(struct manager *manager, enum region_event event, const stru
     struct observer *observer;
 
     LIST_FOREACH (observer, &manager->observers, link)
-        observer->notice(observer, event, region, reason);
+        if (observer->notice)
+            observer->notice(observer, event, region, reason);
 }
 
 void manager_observe(struct manager *manager, struct observer *observer) {

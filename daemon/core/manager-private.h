@@ -49,6 +49,20 @@ void manager_take_out(struct manager *manager, struct region *region);
 /* Writes the region's record. */
 int manager_record(struct manager *manager, const struct region *region, struct error *error);
 
+/* Records a change of which those who are attached must learn, and shows it: the region's slot moves
+ * on. On error nothing has moved. The slot of a region is touched by nothing but this and the next
+ * three. */
+int manager_record_shown(struct manager *manager, struct region *region, struct error *error);
+
+/* Takes a slot for a new region; or the one of a loaded region, or another if that cannot be, and
+ * shows what a kill has kept it from saying: @slot_version is what the region was recorded with. */
+int manager_take_slot(struct region *region, struct error *error);
+int manager_claim_slot(struct region *region, uint32_t slot, uint32_t slot_version,
+                       struct error *error);
+
+/* Shows that the region has ended, and gives the slot back. */
+void manager_end_slot(struct region *region);
+
 /* Makes the region real: on disk, its lifetime started (for `owner`, of that process), into the
  * tree, its record written. The caller's reference becomes the manager's; on error it stays the
  * caller's, and manager_discard_region() undoes the rest. */

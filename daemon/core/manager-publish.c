@@ -84,7 +84,7 @@ static int publish_new_region(struct stage *stage, const struct caller *caller, 
     return 0;
 }
 
-/* Points the region and its record to the segment, or leaves both as they are. */
+/* Points the region and its record to the segment and shows it, or leaves all as they are. */
 static int commit(struct region *region, struct segment *segment, struct error *error) {
     struct segment *old = region->segment;
     int64_t old_changed_usec = region->changed_usec;
@@ -92,7 +92,7 @@ static int commit(struct region *region, struct segment *segment, struct error *
 
     region->segment = segment;
     region->changed_usec = realtime_usec();
-    r = manager_record(region->manager, region, error);
+    r = manager_record_shown(region->manager, region, error);
     if (r < 0) {
         region->segment = old;
         region->changed_usec = old_changed_usec;
@@ -129,7 +129,6 @@ static int publish_version(struct stage *stage, struct region *region, struct at
     stage->segment = NULL;
     segment_remove(old);
     segment_unref(old);
-    status_slot_change(manager->status, region->slot, SLOT_LIVE);
     manager_notify(manager, REGION_PUBLISHED, region, "published");
     return 0;
 }

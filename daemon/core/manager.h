@@ -172,10 +172,13 @@ enum region_event {
 };
 const char *region_event_word(enum region_event event);
 
+/* Either function may be NULL. */
 struct observer {
     /* @region is whole during the call; @reason is a sentence. May not change anything. */
     void (*notice)(struct observer *observer, enum region_event event, const struct region *region,
                    const char *reason);
+    /* The region's slot on the status page has moved. Under the same conditions. */
+    void (*moved)(struct observer *observer, const struct region *region);
     LIST_ENTRY(observer) link;
 };
 void manager_observe(struct manager *manager, struct observer *observer);

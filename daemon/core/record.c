@@ -18,8 +18,7 @@ char *region_record_format(const struct region *region) {
     char *text;
     json_t *json = json_pack(
         "{s:s, s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, "
-        "s:I, "
-        "s:I, s:I, s:I}",
+        "s:I, s:I, s:I, s:I, s:I}",
         "name", region->name, "id", INTEGER(region->id), "version", INTEGER(segment->version),
         "backing", backing_to_word(segment->backing), "size", INTEGER(segment->size), "max_size",
         INTEGER(segment->max_size), "owner_uid", INTEGER(region->access.owner_uid), "owner_gid",
@@ -28,9 +27,9 @@ char *region_record_format(const struct region *region) {
         lifetime_to_word(region->lifetime), "seconds", INTEGER(region->seconds), "deadline",
         INTEGER(region->lifetime == LIFETIME_LEASE ? region->deadline : 0), "owner_pid",
         INTEGER(owner->pid), "owner_start_time", INTEGER(owner->start_time), "slot",
-        INTEGER(region->slot), "created_usec", INTEGER(region->created_usec), "changed_usec",
-        INTEGER(region->changed_usec), "tag_client_id", INTEGER(region->tag.client_id),
-        "tag_serial", INTEGER(region->tag.serial));
+        INTEGER(region->slot), "slot_version", INTEGER(region->slot_version), "created_usec",
+        INTEGER(region->created_usec), "changed_usec", INTEGER(region->changed_usec),
+        "tag_client_id", INTEGER(region->tag.client_id), "tag_serial", INTEGER(region->tag.serial));
 
     text = json ? json_dumps(json, JSON_COMPACT) : NULL;
     json_decref(json);
@@ -40,7 +39,7 @@ char *region_record_format(const struct region *region) {
 /* The numbers of a region's record, as wide as JSON has them. */
 struct region_numbers {
     json_int_t id, version, size, max_size, uid, gid, mode, seconds, deadline, owner_pid,
-        owner_start, slot, created, changed, tag_client, tag_serial;
+        owner_start, slot, slot_version, created, changed, tag_client, tag_serial;
 };
 
 static bool region_numbers_fit(const struct region_numbers *n) {
@@ -49,7 +48,8 @@ static bool region_numbers_fit(const struct region_numbers *n) {
            in_range(n->gid, 0, UINT32_MAX - 1) && in_range(n->mode, 0, UINT32_MAX) &&
            in_range(n->seconds, 0, UINT32_MAX) && in_range(n->deadline, 0, INT64_MAX) &&
            in_range(n->owner_pid, 0, INT32_MAX) && in_range(n->owner_start, 0, INT64_MAX) &&
-           in_range(n->slot, 0, UINT32_MAX) && in_range(n->tag_serial, 0, UINT32_MAX);
+           in_range(n->slot, 0, UINT32_MAX) && in_range(n->slot_version, 0, UINT32_MAX) &&
+           in_range(n->tag_serial, 0, UINT32_MAX);
 }
 
 static void take_region_numbers(const struct region_numbers *n, struct region_record *record) {
@@ -67,6 +67,7 @@ static void take_region_numbers(const struct region_numbers *n, struct region_re
         .start_time = (uint64_t)n->owner_start,
     };
     record->slot = (uint32_t)n->slot;
+    record->slot_version = (uint32_t)n->slot_version;
     record->created_usec = n->created;
     record->changed_usec = n->changed;
     record->tag = (struct request_tag){
@@ -84,14 +85,14 @@ static int read_region(struct region_record *ret, struct error *error) {
     if (json_unpack_ex(
             ret->json, &fault, 0,
             "{s:s, s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, "
-            "s:I, s:I, s:I, s:I}",
+            "s:I, s:I, s:I, s:I, s:I}",
             "name", &ret->name, "id", &n.id, "version", &n.version, "backing", &backing, "size",
             &n.size, "max_size", &n.max_size, "owner_uid", &n.uid, "owner_gid", &n.gid, "mode",
             &n.mode, "acl", &ret->acl, "attributes", &ret->attributes, "lifetime", &lifetime,
             "seconds", &n.seconds, "deadline", &n.deadline, "owner_pid", &n.owner_pid,
-            "owner_start_time", &n.owner_start, "slot", &n.slot, "created_usec", &n.created,
-            "changed_usec", &n.changed, "tag_client_id", &n.tag_client, "tag_serial",
-            &n.tag_serial) < 0)
+            "owner_start_time", &n.owner_start, "slot", &n.slot, "slot_version", &n.slot_version,
+            "created_usec", &n.created, "changed_usec", &n.changed, "tag_client_id", &n.tag_client,
+            "tag_serial", &n.tag_serial) < 0)
         return error_set(error, -EBADMSG, "%s", fault.text);
     ret->backing = backing_from_word(backing);
     ret->lifetime = lifetime_from_word(lifetime);

@@ -26,7 +26,7 @@ struct region_record {
     json_t *json;
     const char *name, *acl, *attributes;
     uint64_t id, size, max_size, deadline;
-    uint32_t version, slot, seconds, mode, owner_uid, owner_gid;
+    uint32_t version, slot, slot_version, seconds, mode, owner_uid, owner_gid;
     enum backing backing;
     enum lifetime lifetime;
     struct process_identity owner;

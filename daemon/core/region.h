@@ -35,7 +35,8 @@ struct region {
     uint64_t deadline; /* CLOCK_BOOTTIME, microseconds; 0: no clock is running */
     int64_t created_usec, changed_usec;
     struct request_tag tag;
-    uint32_t slot;                          /* of the status page */
+    uint32_t slot;                          /* of the status page, */
+    uint32_t slot_version;                  /* and what it says since the last change */
     struct segment *segment;                /* the current version; NULL once it has ended */
     struct charge charge;                   /* one region */
     struct process_identity owner_identity; /* lifetime `owner`: the process it depends on, */

@@ -73,16 +73,6 @@ static int restore_segment(struct restorer *restorer, const struct region_record
     return r;
 }
 
-static int restore_slot(struct manager *manager, const struct region_record *record,
-                        struct region *region, struct error *error) {
-    int r = status_slot_claim(manager->status, record->slot);
-
-    region->slot = record->slot;
-    if (r < 0)
-        r = status_slot_take(manager->status, &region->slot);
-    return r < 0 ? error_set(error, r, "no slot on the status page: %s", strerror(-r)) : 0;
-}
-
 static int restore_region(struct restorer *restorer, const struct region_record *record,
                           struct error *error) {
     _cleanup_(cleanup_region_unref) struct region *region = calloc(1, sizeof(*region));
@@ -118,7 +108,7 @@ static int restore_region(struct restorer *restorer, const struct region_record 
     if (r == 0)
         r = restore_segment(restorer, record, region, error);
     if (r == 0)
-        r = restore_slot(manager, record, region, error);
+        r = manager_claim_slot(region, record->slot, record->slot_version, error);
     if (r == 0)
         r = manager_insert(manager, region);
     if (r == 0)

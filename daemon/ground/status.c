@@ -162,6 +162,34 @@ static uint32_t find_free(const struct status_page *page) {
     return word * WORD_BITS + (uint32_t)__builtin_ctzll(free_bits);
 }
 
+/* The words in one step: no client sees one of them without the other. */
+static void store(struct status_page *page, uint32_t slot, struct status_words words) {
+    uint64_t both;
+
+    memcpy(&both, &words, sizeof(both));
+    atomic_store(&page->slots[slot].both, both);
+}
+
+static void wake(struct status_page *page, uint32_t slot) {
+    syscall(SYS_futex, &page->slots[slot].version, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+static void begin_turn(struct status_page *page, uint32_t slot) {
+    struct status_words words = status_slot_read(&page->slots[slot]);
+    uint32_t turn = (words.flags + (1u << SLOT_TURN_SHIFT)) & SLOT_TURN_MASK;
+
+    words.flags = (words.flags & ~SLOT_TURN_MASK) | turn;
+    store(page, slot, words);
+}
+
+static int use(struct status_page *page, uint32_t slot) {
+    int r = reserve(page, slot);
+
+    if (r == 0)
+        set_used(page, slot, true);
+    return r;
+}
+
 int status_slot_take(struct status_page *page, uint32_t *ret_slot) {
     uint32_t slot;
     int r;
@@ -169,12 +197,11 @@ int status_slot_take(struct status_page *page, uint32_t *ret_slot) {
     if (page->n_used == STATUS_SLOTS)
         return -ENOSPC;
     slot = find_free(page);
-    r = reserve(page, slot);
+    r = use(page, slot);
     if (r < 0)
         return r;
-    set_used(page, slot, true);
     page->next = (slot + 1) % STATUS_SLOTS;
-    status_slot_change(page, slot, SLOT_LIVE);
+    begin_turn(page, slot);
     *ret_slot = slot;
     return 0;
 }
@@ -186,31 +213,40 @@ int status_slot_claim(struct status_page *page, uint32_t slot) {
         return -EINVAL;
     if (is_used(page, slot))
         return -EBUSY;
-    r = reserve(page, slot);
-    if (r < 0)
-        return r;
-    set_used(page, slot, true);
-    /* A page that was made anew knows nothing of the region. */
-    if (!(atomic_load(&page->slots[slot].flags) & SLOT_LIVE))
-        status_slot_change(page, slot, SLOT_LIVE);
-    return 0;
+    r = use(page, slot);
+    if (r == 0)
+        wake(page, slot);
+    return r;
 }
 
 uint32_t status_slot_version(const struct status_page *page, uint32_t slot) {
     return atomic_load(&page->slots[slot].version);
 }
 
-void status_slot_change(struct status_page *page, uint32_t slot, uint32_t flags) {
-    struct status_slot *words = &page->slots[slot];
+uint32_t status_slot_flags(const struct status_page *page, uint32_t slot) {
+    return atomic_load(&page->slots[slot].flags) & ~SLOT_TURN_MASK;
+}
 
-    atomic_store(&words->flags, flags);
-    atomic_fetch_add(&words->version, 1);
-    syscall(SYS_futex, &words->version, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+void status_slot_change(struct status_page *page, uint32_t slot, uint32_t version, uint32_t flags) {
+    uint32_t turn = atomic_load(&page->slots[slot].flags) & SLOT_TURN_MASK;
+
+    store(page, slot, (struct status_words){.version = version, .flags = flags | turn});
+    wake(page, slot);
 }
 
 void status_slot_release(struct status_page *page, uint32_t slot) {
-    status_slot_change(page, slot, SLOT_DESTROYED);
     set_used(page, slot, false);
+}
+
+/* The slot's last region ended with the last daemon, or before. */
+static void settle(struct status_page *page, uint32_t slot) {
+    uint32_t flags = status_slot_flags(page, slot);
+
+    if (flags & SLOT_LIVE)
+        status_slot_change(page, slot, status_slot_version(page, slot) + 1,
+                           (flags & SLOT_REGION_VERSION_MASK) | SLOT_DESTROYED);
+    else if (flags & SLOT_DESTROYED)
+        wake(page, slot);
 }
 
 void status_page_settle(struct status_page *page) {
@@ -219,7 +255,7 @@ void status_page_settle(struct status_page *page) {
             slot += BLOCK_SLOTS - 1;
             continue;
         }
-        if (!is_used(page, slot) && atomic_load(&page->slots[slot].flags) & SLOT_LIVE)
-            status_slot_change(page, slot, SLOT_DESTROYED);
+        if (!is_used(page, slot))
+            settle(page, slot);
     }
 }

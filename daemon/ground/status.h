@@ -27,22 +27,26 @@ DEFINE_CLEANUP(struct status_page *, status_page_close);
 /* An O_RDONLY descriptor for clients; it belongs to the page. */
 int status_page_fd(const struct status_page *page);
 
-/* Takes a free slot for a new region and marks it SLOT_LIVE. -ENOSPC when all are in use or the
- * file system is full. The next slot after the last one taken is tried first. */
+/* Takes a free slot for a new region: its turn begins, and the words say nothing of it before
+ * status_slot_change(). -ENOSPC when all are in use or the file system is full. The next slot after
+ * the last one taken is tried first. */
 int status_slot_take(struct status_page *page, uint32_t *ret_slot);
 
-/* Marks a slot as in use by a region that was loaded from the registry; -EINVAL, -EBUSY, or -ENOSPC
+/* Marks a slot as in use by a region that was loaded from the registry, and wakes its sleepers, as
+ * the last daemon may have been killed between a change and that; -EINVAL, -EBUSY, or -ENOSPC
  * when the page was made anew and the file system is full. */
 int status_slot_claim(struct status_page *page, uint32_t slot);
 
+/* What the slot says; the flags without the turn. */
 uint32_t status_slot_version(const struct status_page *page, uint32_t slot);
+uint32_t status_slot_flags(const struct status_page *page, uint32_t slot);
 
-/* Stores the flags, moves the version on and wakes everybody who sleeps on the slot. */
-void status_slot_change(struct status_page *page, uint32_t slot, uint32_t flags);
+/* Stores what a slot says from now on, and wakes everybody who sleeps on it. */
+void status_slot_change(struct status_page *page, uint32_t slot, uint32_t version, uint32_t flags);
 
-/* status_slot_change() to SLOT_DESTROYED, and the slot is free for the next region. */
+/* The slot is free for the next region. */
 void status_slot_release(struct status_page *page, uint32_t slot);
 
 /* After the registry was loaded: every slot that is marked live and was not claimed belonged to a
- * region that ended with the last daemon; it is changed to SLOT_DESTROYED. */
+ * region that ended with the last daemon; it is changed to SLOT_DESTROYED. Sleepers are woken. */
 void status_page_settle(struct status_page *page);

@@ -1,7 +1,8 @@
 /*
  * Kill points: for each operation that changes something, the daemon is killed before its first
  * system call, before its second, and so on to its last. After the restart the operation has taken
- * effect wholly or not at all, wholly if it was answered, and no segment is left over.
+ * effect wholly or not at all, wholly if it was answered, no segment is left over, and nobody
+ * sleeps through it.
  */
 #include "proto/cleanup.h"
 #include "tests/support/raw.h"
@@ -9,6 +10,8 @@
 #include "tests/support/sandbox.h"
 #include "tests/support/wait.h"
 
+#include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -39,9 +42,51 @@ static struct test_daemon daemon_;
 static shmreg_conn *conn;
 static uint64_t attachment_id;
 
+/* A thread that sleeps until the region changes. */
+static struct {
+    shmreg_region *region; /* NULL: there is none */
+    pthread_t thread;
+    _Atomic pid_t tid;
+} sleeper;
+
+static void *sleep_till_change(void *unused) {
+    (void)unused;
+    sleeper.tid = gettid();
+    expect_ok(shmreg_wait(sleeper.region, 30000));
+    return NULL;
+}
+
+static bool sleeps(void *unused) {
+    char path[64], call[32] = "";
+    _cleanup_fclose_ FILE *file = NULL;
+
+    (void)unused;
+    snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", (int)sleeper.tid);
+    file = fopen(path, "re");
+    return file && fgets(call, sizeof(call), file) && strtol(call, NULL, 10) == SYS_futex;
+}
+
+static void put_to_sleep(void) {
+    sleeper.region = open_region(conn, NAME, SHMREG_READ);
+    sleeper.tid = 0;
+    ck_assert_int_eq(pthread_create(&sleeper.thread, NULL, sleep_till_change, NULL), 0);
+    wait_until(sleeps, NULL);
+}
+
+/* The region has changed, so the sleeper is awake. */
+static void expect_awake(void) {
+    if (!sleeper.region)
+        return;
+    ck_assert_int_eq(pthread_join(sleeper.thread, NULL), 0);
+    ck_assert(!shmreg_is_current(sleeper.region));
+    shmreg_close(sleeper.region);
+    sleeper.region = NULL;
+}
+
 /* The region is gone now, and with it its segment. */
 static void destroy(void) {
     expect_ok(shmreg_destroy(conn, NAME));
+    expect_awake();
     ck_assert_int_eq(daemon_segments(&daemon_), 0);
 }
 
@@ -59,6 +104,7 @@ static void put_old(int fd) {
     (void)fd;
     fill(value, sizeof(value), 1);
     expect_ok(shmreg_put(conn, NAME, value, sizeof(value), SHMREG_MODE_DEFAULT));
+    put_to_sleep();
 }
 
 static void prepare_nothing(int fd) {
@@ -109,6 +155,8 @@ static void verify_replace(bool answered) {
 
     ck_assert(new || !answered);
     ck_assert(new || has_value(OLD_SIZE, 1));
+    if (new)
+        expect_awake();
     ck_assert_int_eq(daemon_segments(&daemon_), 1);
     destroy();
 }
@@ -123,8 +171,10 @@ static void verify_destroy(bool answered) {
 
     ck_assert(!there || !answered);
     ck_assert_int_eq(daemon_segments(&daemon_), there);
-    if (!there)
+    if (!there) {
+        expect_awake();
         return;
+    }
     ck_assert(has_value(OLD_SIZE, 1));
     destroy();
 }

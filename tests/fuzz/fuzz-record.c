@@ -31,6 +31,7 @@ static char *format(const struct region_record *record) {
         .changed_usec = record->changed_usec,
         .tag = record->tag,
         .slot = record->slot,
+        .slot_version = record->slot_version,
         .owner_identity = record->owner,
         .segment = &segment,
     };

@@ -30,6 +30,7 @@ static struct region region = {
     .changed_usec = 1700000000000001,
     .tag = {.client_id = UINT64_MAX - 7, .serial = UINT32_MAX},
     .slot = 17,
+    .slot_version = 4000000000,
     .owner_identity = {.pid = 4711, .start_time = 99999999999},
     .segment = &segment,
 };
@@ -56,6 +57,7 @@ START_TEST(a_region_comes_back_whole) {
     ck_assert_uint_eq(record.deadline, region.deadline);
     ck_assert_uint_eq(record.version, segment.version);
     ck_assert_uint_eq(record.slot, region.slot);
+    ck_assert_uint_eq(record.slot_version, region.slot_version);
     ck_assert_uint_eq(record.seconds, region.seconds);
     ck_assert_uint_eq(record.mode, region.access.mode);
     ck_assert_uint_eq(record.owner_uid, region.access.owner_uid);
@@ -91,7 +93,7 @@ START_TEST(a_region_without_a_key_or_with_another_type_is_refused) {
     json_t *json = region_json(), *value;
     const char *key;
 
-    ck_assert_uint_eq(json_object_size(json), 21);
+    ck_assert_uint_eq(json_object_size(json), 22);
     json_object_foreach(json, key, value) {
         json_t *damaged = json_copy(json);
 
@@ -130,6 +132,8 @@ START_TEST(a_region_whose_values_contradict_each_other_is_refused) {
         {"owner_uid", 1ll << 32},
         {"owner_gid", -2},
         {"mode", -1},
+        {"slot_version", -1},
+        {"slot_version", 1ll << 32},
         {"slot", -1},
         {"slot", 1ll << 32},
     };

@@ -27,11 +27,29 @@ static struct status_page *open_page(void) {
     return page;
 }
 
+#define FIRST_VERSION (1u << SLOT_REGION_VERSION_SHIFT)
+
 static uint32_t take(struct status_page *page) {
     uint32_t slot;
 
     ck_assert_int_eq(status_slot_take(page, &slot), 0);
     return slot;
+}
+
+static void change(struct status_page *page, uint32_t slot, uint32_t flags) {
+    status_slot_change(page, slot, status_slot_version(page, slot) + 1, flags);
+}
+
+/* A slot that a region has. */
+static uint32_t take_live(struct status_page *page) {
+    uint32_t slot = take(page);
+
+    change(page, slot, SLOT_LIVE | FIRST_VERSION);
+    return slot;
+}
+
+static uint32_t turn_of(const struct status_slot *slot) {
+    return (slot->flags & SLOT_TURN_MASK) >> SLOT_TURN_SHIFT;
 }
 
 /* What a client sees. */
@@ -44,42 +62,52 @@ static const struct status_slot *map_as_client(const struct status_page *page) {
 
 START_TEST(a_slot_tells_of_its_region) {
     const struct status_slot *seen;
+    struct status_words words;
     struct status_page *page;
-    uint32_t slot, version;
+    uint32_t slot, turn;
 
     scratch_mount(16 * MiB);
     page = open_page();
     seen = map_as_client(page);
     slot = take(page);
     ck_assert_uint_eq(take(page), slot + 1);
-    ck_assert_uint_eq(seen[slot].flags, SLOT_LIVE);
-    version = seen[slot].version;
-    ck_assert_uint_eq(status_slot_version(page, slot), version);
-
-    status_slot_change(page, slot, SLOT_LIVE);
-    ck_assert_uint_eq(seen[slot].version, version + 1);
-    status_slot_release(page, slot);
-    ck_assert_uint_eq(seen[slot].version, version + 2);
-    ck_assert_uint_eq(seen[slot].flags, SLOT_DESTROYED);
+    ck_assert_uint_eq(seen[slot].flags & ~SLOT_TURN_MASK, 0);
+    turn = turn_of(&seen[slot]);
+    status_slot_change(page, slot, 7, SLOT_LIVE | SLOT_SEALED);
+    words = status_slot_read(&seen[slot]);
+    ck_assert_uint_eq(words.version, 7);
+    ck_assert_uint_eq(words.version, seen[slot].version);
+    ck_assert_uint_eq(words.flags, seen[slot].flags);
+    ck_assert_uint_eq(words.flags & ~SLOT_TURN_MASK, SLOT_LIVE | SLOT_SEALED);
+    ck_assert_uint_eq(status_slot_version(page, slot), 7);
+    ck_assert_uint_eq(status_slot_flags(page, slot), SLOT_LIVE | SLOT_SEALED);
+    ck_assert_uint_eq(turn_of(&seen[slot]), turn);
     status_page_close(page);
 }
 END_TEST
 
 START_TEST(the_version_goes_on_with_the_next_region) {
+    const struct status_slot *seen;
     struct status_page *page;
-    uint32_t slot, version;
+    uint32_t slot, version, turn;
 
     scratch_mount(16 * MiB);
     page = open_page();
-    slot = take(page);
+    seen = map_as_client(page);
+    slot = take_live(page);
+    turn = turn_of(&seen[slot]);
+    change(page, slot, SLOT_DESTROYED);
     status_slot_release(page, slot);
-    version = status_slot_version(page, slot);
+    version = seen[slot].version;
     status_page_close(page);
 
-    page = open_page();
-    ck_assert_uint_eq(take(page), slot);
-    ck_assert_uint_gt(status_slot_version(page, slot), version);
-    status_page_close(page);
+    for (unsigned i = 1; i <= 40; i++) {
+        page = open_page();
+        ck_assert_uint_eq(take(page), slot);
+        ck_assert_uint_eq(seen[slot].version, version);
+        ck_assert_uint_eq(turn_of(&seen[slot]), (turn + i) % 32);
+        status_page_close(page);
+    }
 }
 END_TEST
 
@@ -111,8 +139,8 @@ START_TEST(a_restarted_daemon_goes_on_with_the_page) {
     scratch_mount(16 * MiB);
     page = open_page();
     seen = map_as_client(page);
-    kept = take(page);
-    lost = take(page);
+    kept = take_live(page);
+    lost = take_live(page);
     kept_version = seen[kept].version;
     lost_version = seen[lost].version;
     status_page_close(page);
@@ -123,22 +151,10 @@ START_TEST(a_restarted_daemon_goes_on_with_the_page) {
     ck_assert_int_eq(status_slot_claim(page, STATUS_SLOTS), -EINVAL);
     status_page_settle(page);
     ck_assert_uint_eq(seen[kept].version, kept_version);
-    ck_assert_uint_eq(seen[kept].flags, SLOT_LIVE);
+    ck_assert_uint_eq(status_slot_flags(page, kept), SLOT_LIVE | FIRST_VERSION);
     ck_assert_uint_eq(seen[lost].version, lost_version + 1);
-    ck_assert_uint_eq(seen[lost].flags, SLOT_DESTROYED);
+    ck_assert_uint_eq(status_slot_flags(page, lost), SLOT_DESTROYED | FIRST_VERSION);
     ck_assert_uint_eq(take(page), lost);
-    status_page_close(page);
-}
-END_TEST
-
-START_TEST(a_claimed_slot_of_a_new_page_is_live) {
-    struct status_page *page;
-
-    scratch_mount(16 * MiB);
-    page = open_page();
-    ck_assert_int_eq(status_slot_claim(page, 100000), 0);
-    ck_assert_uint_eq(map_as_client(page)[100000].flags, SLOT_LIVE);
-    ck_assert_uint_ge(status_slot_version(page, 100000), 1);
     status_page_close(page);
 }
 END_TEST
@@ -173,7 +189,7 @@ START_TEST(a_sleeper_is_woken_even_by_the_next_daemon) {
 
     scratch_mount(16 * MiB);
     page = open_page();
-    slot = take(page);
+    slot = take_live(page);
     child = fork();
     ck_assert_int_ge(child, 0);
     if (child == 0)
@@ -226,7 +242,7 @@ START_TEST(a_file_that_cannot_be_the_page_is_made_anew) {
             ck_assert_int_eq(symlink("elsewhere", FILE_PATH), 0);
         }
         page = open_page();
-        ck_assert_uint_eq(status_slot_version(page, take(page)), 1);
+        ck_assert_uint_eq(status_slot_version(page, take_live(page)), 1);
         status_page_close(page);
         ck_assert_int_eq(lstat(FILE_PATH, &status), 0);
         ck_assert_uint_eq(status.st_mode, S_IFREG | 0600);
@@ -264,7 +280,7 @@ START_TEST(a_full_file_system_is_an_error) {
     scratch_fill();
     ck_assert_int_eq(status_slot_take(page, &slot), -ENOSPC);
     ck_assert_int_eq(status_slot_claim(page, 100000), -ENOSPC);
-    status_slot_change(page, 0, SLOT_LIVE);
+    change(page, 0, SLOT_LIVE);
     status_page_settle(page);
     scratch_free();
     ck_assert_uint_eq(take(page), SLOTS_OF_A_BLOCK);
@@ -274,6 +290,6 @@ END_TEST
 
 SUITE_MAIN("status", a_slot_tells_of_its_region, the_version_goes_on_with_the_next_region,
            all_slots_can_be_taken_and_no_more, a_restarted_daemon_goes_on_with_the_page,
-           a_claimed_slot_of_a_new_page_is_live, a_sleeper_is_woken_even_by_the_next_daemon,
-           clients_cannot_write, a_file_that_cannot_be_the_page_is_made_anew,
-           it_takes_memory_only_for_what_is_used, a_full_file_system_is_an_error);
+           a_sleeper_is_woken_even_by_the_next_daemon, clients_cannot_write,
+           a_file_that_cannot_be_the_page_is_made_anew, it_takes_memory_only_for_what_is_used,
+           a_full_file_system_is_an_error);
