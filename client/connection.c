@@ -165,7 +165,9 @@ static int receive_reply(struct shmreg_conn *conn, const struct wire_header *ask
     r = wire_decode(WIRE_REPLY_SIDE, conn->reply, (size_t)r, call->fds.count, &call->reply, &error);
     if (r < 0)
         return fail(-EPROTO, "the daemon's answer makes no sense: %s", error.text);
-    if (header->flags != WIRE_REPLY || header->op != asked->op || header->serial != asked->serial)
+    if (header->flags & WIRE_CONTINUES && !call->progress)
+        return fail(-EPROTO, "the daemon's answer has parts where it should be whole");
+    if (header->op != asked->op || header->serial != asked->serial)
         return fail(-EPROTO, "the daemon answered another request than the one it was asked");
     return 0;
 }
@@ -183,7 +185,11 @@ int connection_exchange(struct shmreg_conn *conn, const void *data, size_t size,
         return r;
     if (r < 0)
         return fail(r, "cannot send to the daemon: %s", strerror(-r));
-    r = receive_reply(conn, &asked, call);
+    do {
+        r = receive_reply(conn, &asked, call);
+        if (r == 0 && call->reply.header.flags & WIRE_CONTINUES)
+            call->progress(call);
+    } while (r == 0 && call->reply.header.flags & WIRE_CONTINUES);
     if (r < 0)
         packet_fds_close(&call->fds);
     return r;

@@ -53,6 +53,7 @@ struct call {
     enum wire_op op;
     const void *body;
     const struct wire_string *strings;
+    void (*progress)(struct call *call); /* for each reply that another one follows; or NULL */
 
     bool repeated;             /* asked again, since the daemon went away before it answered */
     bool starved;              /* this process has no room for the descriptors that came */
@@ -110,6 +111,12 @@ void fork_unwatch(struct shmreg_conn *conn);
 /* Turns the reply of OPEN or CREATE into handles, all of them or none; what it fails with are still
  * regions for region_free(). With `talk` held. */
 int regions_from_reply(struct call *call, struct shmreg_region *regions[], size_t count);
+
+/* The options with their defaults; -EINVAL for what is not valid, or for flags other than @flags.
+ * Then what they ask of the daemon. */
+int options_complete(const struct shmreg_options *options, uint32_t flags,
+                     struct shmreg_options *ret);
+struct wire_region_spec options_spec(const struct shmreg_options *options, uint64_t size);
 
 /* -EINVAL with its sentence for what is no name of a region. */
 int check_name(const char *name);

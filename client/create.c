@@ -49,11 +49,11 @@ int check_attributes(const char *attributes) {
     return fail(-EINVAL, "attributes have at most %u bytes", SHMREG_ATTRIBUTES_MAX);
 }
 
-static int check_options(struct shmreg_options *options) {
+static int check_options(struct shmreg_options *options, uint32_t flags) {
     int r;
 
-    if (options->flags & ~(SHMREG_EXISTING_OK | SHMREG_DETACHED))
-        return fail(-EINVAL, "unknown flags %#x of shmreg_create()", options->flags);
+    if (options->flags & ~flags)
+        return fail(-EINVAL, "unknown shmreg_options.flags %#x", options->flags & ~flags);
     r = access_check(SHMREG_WRITE | options->map_flags);
     if (r < 0)
         return r;
@@ -63,6 +63,25 @@ static int check_options(struct shmreg_options *options) {
         options->attributes = "";
     r = check_acl(options->acl);
     return r < 0 ? r : check_attributes(options->attributes);
+}
+
+int options_complete(const struct shmreg_options *options, uint32_t flags,
+                     struct shmreg_options *ret) {
+    int r = read_options(options, ret);
+
+    return r < 0 ? r : check_options(ret, flags);
+}
+
+struct wire_region_spec options_spec(const struct shmreg_options *options, uint64_t size) {
+    return (struct wire_region_spec){
+        .backing = options->backing,
+        .lifetime = options->lifetime,
+        .seconds = options->seconds,
+        .mode = options->mode ? options->mode : WIRE_MODE_DEFAULT,
+        .flags = options->flags & SHMREG_EXISTING_OK,
+        .size = size,
+        .max_size = options->max_size,
+    };
 }
 
 /* A region that its creator cannot map is not created. The sentence of that failure stays. */
@@ -92,16 +111,7 @@ static int create(struct shmreg_conn *conn, const char *name, uint64_t size,
                   const struct shmreg_options *options, struct shmreg_region **region) {
     struct wire_create_request body = {
         .access = *region ? WIRE_WRITE : WIRE_NO_ACCESS,
-        .spec =
-            {
-                .backing = options->backing,
-                .lifetime = options->lifetime,
-                .seconds = options->seconds,
-                .mode = options->mode ? options->mode : WIRE_MODE_DEFAULT,
-                .flags = options->flags & SHMREG_EXISTING_OK,
-                .size = size,
-                .max_size = options->max_size,
-            },
+        .spec = options_spec(options, size),
     };
     struct wire_string strings[] = {
         {.data = name}, {.data = options->acl}, {.data = options->attributes}};
@@ -119,10 +129,8 @@ int shmreg_create(shmreg_conn *conn, const char *name, uint64_t size,
                   const struct shmreg_options *options, shmreg_region **ret) {
     _cleanup_(cleanup_region_free) struct shmreg_region *region = NULL;
     struct shmreg_options complete;
-    int r = read_options(options, &complete);
+    int r = options_complete(options, SHMREG_EXISTING_OK | SHMREG_DETACHED, &complete);
 
-    if (r == 0)
-        r = check_options(&complete);
     if (r == 0)
         r = check_name(name);
     if (r < 0)

@@ -251,6 +251,33 @@ int shmreg_open(shmreg_conn *conn, const char *name, uint32_t access, shmreg_reg
 int shmreg_open_many(shmreg_conn *conn, const char *const names[], size_t count, uint32_t access,
                      shmreg_region *ret[]);
 
+/*
+ * Makes a new region with the present content of another. Nothing is mapped; shmreg_open() does
+ * that. Memory that a file system can share is shared until either side writes (ioctl_ficlone(2)),
+ * else the daemon copies it, while it goes on serving others; requests of other threads on @conn
+ * wait, so use a connection of its own for what is large. Needs the right to read the source.
+ *
+ * The content is that of one moment only if nobody writes meanwhile: take the snapshot while
+ * holding a lock that all writers take, or of a version that is sealed. Otherwise what is written
+ * meanwhile may be in it or not, byte by byte.
+ *
+ * @options:  as for shmreg_create(), without flags; backing and max_size are by default the
+ *            source's. The other defaults are those of a new region: rights, lifetime, attributes
+ *            of the source are not taken over.
+ * @progress: called from time to time with the bytes copied and their number in all, and once at
+ *            the end; it may not use @conn. NULL for none.
+ *
+ * Nothing is left of a snapshot that fails, or whose process ends.
+ *
+ * -ENOENT, -EACCES  there is no such source, or the caller may not read it
+ * -EEXIST           @name is taken, or was taken by the time the content was copied
+ * -EUCLEAN          a writer cut the source's memory short
+ * otherwise as shmreg_create()
+ */
+int shmreg_snapshot(shmreg_conn *conn, const char *source, const char *name,
+                    const struct shmreg_options *options,
+                    void (*progress)(void *data, uint64_t done, uint64_t total), void *data);
+
 /* Gives the handle back, with the older versions it keeps; with the last handle that leads to it,
  * memory is unmapped and the daemon told. NULL is allowed. Costs no waiting: no reply is asked for,
  * and a daemon that is away or slow is told with a later call. */

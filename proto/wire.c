@@ -58,6 +58,8 @@ static int check_header(enum wire_side side, const struct wire_header *header, s
     uint32_t needed = side == WIRE_REPLY_SIDE ? WIRE_REPLY : 0;
     uint32_t allowed = side == WIRE_REPLY_SIDE ? WIRE_REPLY : WIRE_NO_REPLY;
 
+    if (side == WIRE_REPLY_SIDE && header->status == 0)
+        allowed |= WIRE_CONTINUES;
     if (header->length != size - sizeof(*header))
         return error_set(error, -EBADMSG, "header announces %u bytes after it, %zu came",
                          header->length, size - sizeof(*header));

@@ -40,7 +40,8 @@
     X(RENEW, renew, 8, "t", 0, "", 0)                                                              \
     X(DESCRIBE, describe, 9, "t", 0, "ttt", 0)                                                     \
     X(SET_ATTRIBUTES, set_attributes, 10, "tt", 0, "", 0)                                          \
-    X(SET_ACCESS, set_access, 11, "tt", 0, "", 0)
+    X(SET_ACCESS, set_access, 11, "tt", 0, "", 0)                                                  \
+    X(SNAPSHOT, snapshot, 16, "tttt", 0, "", 0)
 
 enum wire_op {
 #define X(NAME, name, number, ...) WIRE_##NAME = number,
@@ -48,13 +49,15 @@ enum wire_op {
 #undef X
 };
 
-/* Header flags: set in replies; in a request: send no reply, not even an error (for DETACH). */
+/* Header flags: set in replies; in a request: send no reply, not even an error (for DETACH); in a
+ * reply: it tells of progress, and another reply to the same request follows (for SNAPSHOT). */
 #define WIRE_REPLY 1u
 #define WIRE_NO_REPLY 2u
+#define WIRE_CONTINUES 4u
 
 struct wire_header {
     uint16_t op;     /* enum wire_op; a reply repeats it */
-    uint16_t flags;  /* WIRE_REPLY, WIRE_NO_REPLY */
+    uint16_t flags;  /* WIRE_REPLY, WIRE_NO_REPLY, WIRE_CONTINUES */
     uint32_t serial; /* chosen by the client, repeated in the reply */
     int32_t status;  /* 0 in requests; 0 or a negative errno in replies */
     uint32_t length; /* bytes after the header */
@@ -246,6 +249,17 @@ struct wire_error_reply {
 enum wire_side {
     WIRE_REQUEST_SIDE,
     WIRE_REPLY_SIDE,
+/* A new region with the present content of another. */
+struct wire_snapshot_request {
+    uint32_t string_length[4];    /* source, name, access rules, attributes ("" for none) */
+    struct wire_region_spec spec; /* size, max_size and backing 0: as the source */
+};
+
+struct wire_snapshot_reply {
+    uint64_t done; /* bytes copied so far */
+    uint64_t total;
+};
+
 };
 
 /* A decoded message. Pointers lead into the bytes it was decoded from. */

@@ -75,6 +75,9 @@ static int check_values(const struct region_spec *spec, struct error *error) {
         return error_set(error, -EINVAL, "unknown backing %u: choose of %s", spec->backing,
                          backing_words);
     if (spec->lifetime != 0 && !lifetime_to_word(spec->lifetime))
+    if (spec->huge_pages && spec->backing != 0 && spec->backing != BACKING_MEMFD)
+        return error_set(error, -EINVAL, "region '%s': only a memfd can be of huge pages",
+                         spec->name);
         return error_set(error, -EINVAL, "unknown lifetime %u: choose of %s", spec->lifetime,
                          lifetime_words);
     if (spec->lifetime == LIFETIME_LEASE && spec->seconds == 0)
@@ -123,15 +126,24 @@ void manager_discard_region(struct region *region) {
     region_unref(region);
 }
 
-int manager_new_segment(struct manager *manager, uid_t uid, enum backing backing, uint64_t id,
-                        uint32_t version, uint64_t size, uint64_t max_size, struct segment **ret,
+enum backing manager_backing(const struct manager *manager, const struct region_spec *spec) {
+    if (spec->backing != 0)
+        return spec->backing;
+    return spec->huge_pages ? BACKING_MEMFD : manager->config->default_backing;
+}
+
+int manager_new_segment(struct manager *manager, uid_t uid, enum backing backing,
+                        enum huge_pages huge_pages, uint64_t id, uint32_t version, uint64_t size, uint64_t max_size, struct segment **ret,
                         struct error *error) {
     struct charge charge;
-    int r = quota_charge(manager->quota, uid, LIMIT_BYTES, max_size, &charge, error);
+    int r;
 
+    uint64_t page_size = huge_pages_size(huge_pages);
     if (r < 0)
         return r;
-    return segment_new(&manager->places, backing, id, version, size, max_size, &charge, ret, error);
+    return segment_new(&manager->places, backing, huge_pages, id, version, size, max_size, &charge, ret, error);
+    max_size = (max_size + page_size - 1) / page_size * page_size;
+    r = quota_charge(manager->quota, uid, LIMIT_BYTES, max_size, &charge, error);
 }
 
 int manager_record(struct manager *manager, const struct region *region, struct error *error) {
@@ -201,9 +213,8 @@ int manager_check_spec(const struct region_spec *spec, const struct client *clie
     return r < 0 ? r : check_lifetime(spec, client, attaches, error);
 }
 
-static int create(struct manager *manager, const struct caller *caller, const struct client *client,
-                  const struct region_spec *spec, struct region **ret, struct error *error) {
-    enum backing backing = spec->backing ? spec->backing : manager->config->default_backing;
+int manager_make_region(struct manager *manager, const struct caller *caller,
+                        const struct region_spec *spec, struct region **ret, struct error *error) {
     struct region *region;
     uint64_t id;
     int r = manager_next_id(manager, &id, error);
@@ -212,10 +223,8 @@ static int create(struct manager *manager, const struct caller *caller, const st
         r = manager_new_region(manager, caller, spec, id, &region, error);
     if (r < 0)
         return r;
-    r = manager_new_segment(manager, caller->uid, backing, region->id, 1, spec->size,
+    r = manager_new_segment(manager, caller->uid, manager_backing(manager, spec), spec->huge_pages, region->id, 1, spec->size,
                             spec->max_size ? spec->max_size : spec->size, &region->segment, error);
-    if (r == 0)
-        r = manager_install(manager, region, client ? client->process : NULL, error);
     if (r < 0) {
         manager_discard_region(region);
         return r;
@@ -224,19 +233,43 @@ static int create(struct manager *manager, const struct caller *caller, const st
     return 0;
 }
 
-static int create_checked(struct manager *manager, const struct caller *caller,
-                          struct client *client, const struct region_spec *spec, bool attaches,
-                          struct region **ret, struct error *error) {
+static int create(struct manager *manager, const struct caller *caller, const struct client *client,
+                  const struct region_spec *spec, struct region **ret, struct error *error) {
+    struct region *region;
+    int r = manager_make_region(manager, caller, spec, &region, error);
+
+    if (r < 0)
+        return r;
+    r = manager_install(manager, region, client ? client->process : NULL, error);
+    if (r < 0) {
+        manager_discard_region(region);
+        return r;
+    }
+    *ret = region;
+    return 0;
+}
+
+int manager_check_new(struct manager *manager, const struct caller *caller,
+                      const struct client *client, const struct region_spec *spec, bool attaches,
+                      struct region **ret, struct error *error) {
     int r = manager_check_spec(spec, client, attaches, error);
 
     if (r < 0)
         return r;
     *ret = manager_lookup(manager, spec->name);
-    if (!*ret)
-        return create(manager, caller, client, spec, ret, error);
-    if (made_by(*ret, caller, spec))
-        return 0;
-    return error_set(error, -EEXIST, "region '%s' exists already", spec->name);
+    if (*ret && !made_by(*ret, caller, spec))
+        return error_set(error, -EEXIST, "region '%s' exists already", spec->name);
+    return 0;
+}
+
+static int create_checked(struct manager *manager, const struct caller *caller,
+                          struct client *client, const struct region_spec *spec, bool attaches,
+                          struct region **ret, struct error *error) {
+    int r = manager_check_new(manager, caller, client, spec, attaches, ret, error);
+
+    if (r < 0 || *ret)
+        return r;
+    return create(manager, caller, client, spec, ret, error);
 }
 
 int manager_create(struct manager *manager, const struct caller *caller, struct client *client,

@@ -6,6 +6,7 @@
 #include "daemon/core/manager.h"
 #include "daemon/ground/registry.h"
 #include "daemon/ground/status.h"
+#include "daemon/ground/worker.h"
 
 #define INSTANCE_MAX 17 /* 16 hexadecimal digits and the end */
 
@@ -18,6 +19,7 @@ struct manager {
     struct status_page *status;
     struct quota *quota;
     struct processes *processes;
+    struct workers *workers;
     struct segment_places places;
     void *regions; /* tsearch(3) tree by name */
     unsigned n_regions;
@@ -78,6 +80,16 @@ int manager_end_region(struct region *region, enum region_event event, const cha
 int manager_check_spec(const struct region_spec *spec, const struct client *client, bool attaches,
                        struct error *error);
 
+/* Checks what a region shall be. *ret becomes NULL, or the region if the request with the spec's tag
+ * made it before; -EEXIST if somebody else has. */
+int manager_check_new(struct manager *manager, const struct caller *caller,
+                      const struct client *client, const struct region_spec *spec, bool attaches,
+                      struct region **ret, struct error *error);
+
+/* A region of zeroes that is not installed yet, after the check. */
+int manager_make_region(struct manager *manager, const struct caller *caller,
+                        const struct region_spec *spec, struct region **ret, struct error *error);
+
 /* A region object that is not installed yet: name, charge, rights, slot; no segment. */
 int manager_new_region(struct manager *manager, const struct caller *caller,
                        const struct region_spec *spec, uint64_t id, struct region **ret,
@@ -85,9 +97,12 @@ int manager_new_region(struct manager *manager, const struct caller *caller,
 /* Gives up a region that was never installed. */
 void manager_discard_region(struct region *region);
 
-/* A segment whose max_size is charged to the user. */
-int manager_new_segment(struct manager *manager, uid_t uid, enum backing backing, uint64_t id,
-                        uint32_t version, uint64_t size, uint64_t max_size, struct segment **ret,
+/* The backing of a region like that. */
+enum backing manager_backing(const struct manager *manager, const struct region_spec *spec);
+
+/* A segment whose max_size, in whole pages, is charged to the user. */
+int manager_new_segment(struct manager *manager, uid_t uid, enum backing backing,
+                        enum huge_pages huge_pages, uint64_t id, uint32_t version, uint64_t size, uint64_t max_size, struct segment **ret,
                         struct error *error);
 
 /* Writes the record of a holder, so that it still counts after a restart of the daemon; or ends the

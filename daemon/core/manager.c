@@ -144,6 +144,9 @@ int manager_new(const struct manager_options *options, struct manager **ret, str
         quota_new(options->config, &manager->quota) < 0 ||
         processes_new(options->base, &manager->processes) < 0)
         return error_set(error, -ENOMEM, "no memory for the manager");
+    r = workers_new(options->base, &manager->workers);
+    if (r < 0)
+        return error_set(error, r, "cannot prepare workers: %s", strerror(-r));
     r = open_ground(manager, error);
     if (r == 0)
         r = reconcile(manager, options->fdstore, error);
@@ -156,6 +159,7 @@ int manager_new(const struct manager_options *options, struct manager **ret, str
 void manager_free(struct manager *manager) {
     struct client *client;
 
+    cleanup_workers_free(&manager->workers);
     while ((client = TAILQ_FIRST(&manager->clients)))
         client_forget(client);
     while (manager->regions) {

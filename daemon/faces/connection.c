@@ -6,24 +6,35 @@
 #include "daemon/ground/log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define READABLE EV_READ
+#define WRITABLE EV_WRITE
+/* A peer that is gone shows as one or the other, depending on what it has left unread; a change of
+ * state alone counts, since a socket is writable most of the time. */
+#define HUNG_UP (EV_CLOSED | EV_WRITE | EV_ET)
+
 static void on_readable(int fd, short what, void *data);
 static void on_writable(int fd, short what, void *data);
+static void on_hang_up(int fd, short what, void *data);
 
 static void end(struct connection *connection) {
     connection->ended(connection->data, connection);
 }
 
-/* Waits for the socket to become readable or writable. */
+/* Waits for the socket to become READABLE, WRITABLE or HUNG_UP. */
 static int wait_for(struct connection *connection, short what) {
     struct event_base *base = event_get_base(connection->event);
+    event_callback_fn callback = what == READABLE   ? on_readable
+                                 : what == WRITABLE ? on_writable
+                                                    : on_hang_up;
 
     event_del(connection->event);
-    event_assign(connection->event, base, connection->fd, (short)(what | EV_PERSIST),
-                 what == EV_READ ? on_readable : on_writable, connection);
+    event_assign(connection->event, base, connection->fd, (short)(what | EV_PERSIST), callback,
+                 connection);
     return event_add(connection->event, NULL) < 0 ? -ENOMEM : 0;
 }
 
@@ -38,7 +49,7 @@ static int keep(struct connection *connection, struct reply *reply) {
     }
     memcpy(connection->pending, reply, used);
     reply->fds.count = 0;
-    return wait_for(connection, EV_WRITE);
+    return wait_for(connection, WRITABLE);
 }
 
 static int send_reply(struct connection *connection, struct reply *reply) {
@@ -62,6 +73,28 @@ static void log_cut_off(const struct connection *connection, const struct error 
         "process %d of user %u is cut off: %s", caller->pid, caller->uid, error->text);
 }
 
+/* A reply of the task. One that is not the last only tells of progress: where the socket has no room
+ * for it, it is dropped. */
+static void on_replied(void *data, bool last) {
+    struct connection *connection = data;
+    struct reply *reply = &connection->dispatcher->reply;
+    int r = reply->size > 0 ? send_reply(connection, reply) : 0;
+
+    if (last) {
+        connection->task = NULL;
+        r = r == -EAGAIN ? keep(connection, reply) : r < 0 ? r : wait_for(connection, READABLE);
+    }
+    if (r < 0 && r != -EAGAIN)
+        end(connection);
+}
+
+static int take_task(struct connection *connection) {
+    connection->task = steal_pointer(connection->dispatcher->task);
+    connection->task->replied = on_replied;
+    connection->task->data = connection;
+    return wait_for(connection, HUNG_UP);
+}
+
 /* Answers the request that was received. Anything but 0 is the end of the connection. */
 static int serve(struct connection *connection, size_t size, size_t n_fds) {
     struct dispatcher *dispatcher = connection->dispatcher;
@@ -77,6 +110,8 @@ static int serve(struct connection *connection, size_t size, size_t n_fds) {
         served = connection->refusal->code;
         dispatch_refusal(dispatcher, size, n_fds, connection->refusal);
     }
+    if (dispatcher->task)
+        return take_task(connection);
     if (reply->size > 0)
         r = send_reply(connection, reply);
     if (r == -EAGAIN && served == 0)
@@ -116,8 +151,16 @@ static void on_writable(int fd, short what, void *data) {
     if (r == -EAGAIN)
         return;
     free(steal_pointer(connection->pending));
-    if (r < 0 || wait_for(connection, EV_READ) < 0)
+    if (r < 0 || wait_for(connection, READABLE) < 0)
         end(connection);
+}
+
+static void on_hang_up(int fd, short what, void *data) {
+    struct pollfd poll_fd = {.fd = fd, .events = POLLRDHUP};
+
+    (void)what;
+    if (poll(&poll_fd, 1, 0) > 0)
+        end(data);
 }
 
 int connection_new(struct dispatcher *dispatcher, struct event_base *base, int fd,
@@ -152,6 +195,8 @@ int connection_new(struct dispatcher *dispatcher, struct event_base *base, int f
 }
 
 void connection_free(struct connection *connection) {
+    if (connection->task)
+        connection->task->cancel(connection->task);
     if (connection->event)
         event_free(connection->event);
     if (connection->pending)

@@ -3,7 +3,7 @@
  *
  * One request is read and answered a wake-up, so that clients take turns. A reply that the socket
  * has no room for is kept, and nothing more is read until it has gone: a client that does not read
- * holds up itself and nobody else.
+ * holds up itself and nobody else. Nor is anything read while a request is still carried out.
  */
 #pragma once
 
@@ -18,8 +18,9 @@ struct connection {
     struct client *client; /* NULL if it was refused; its owner removes it from the manager */
     struct error *refusal; /* the answer to whatever it asks, then */
     int fd;
-    struct event *event;   /* readable, or writable while a reply is pending */
+    struct event *event;   /* readable; writable while a reply is pending; hung up during a task */
     struct reply *pending; /* NULL for none */
+    struct task *task;     /* NULL for none */
     void (*ended)(void *data, struct connection *connection);
     void *data;
     TAILQ_ENTRY(connection) link;

@@ -2,7 +2,7 @@
  * Dispatch: see dispatch.h. A handler reads its struct, asks the manager, and answers; an error it
  * returns becomes the reply.
  */
-#include "daemon/faces/dispatch.h"
+#include "daemon/faces/dispatch-private.h"
 
 #include "proto/status-slot.h"
 
@@ -14,20 +14,7 @@
 /* Rights and access are the same numbers to the core and on the wire. */
 _Static_assert(RIGHT_READ == WIRE_READ && RIGHT_WRITE == WIRE_WRITE, "access");
 
-struct request {
-    struct manager *manager;
-    struct client *client;
-    const struct wire_message *message;
-    struct reply *reply;
-    unsigned char *value; /* room for WIRE_VALUE_MAX bytes */
-    struct error *error;
-};
-
-static const char *text(const struct request *request, size_t string) {
-    return request->message->string[string].data;
-}
-
-static int answer(struct request *request, const void *body, const struct wire_string *strings) {
+int request_answer(struct request *request, const void *body, const struct wire_string *strings) {
     struct wire_header header = {
         .op = request->message->header.op,
         .flags = WIRE_REPLY,
@@ -41,8 +28,7 @@ static int answer(struct request *request, const void *body, const struct wire_s
     return 0;
 }
 
-/* Bits and fields that mean nothing yet may mean something one day: they are not ignored now. */
-static int check_unused(struct request *request, uint32_t bits) {
+int request_check_unused(struct request *request, uint32_t bits) {
     if (bits == 0)
         return 0;
     return error_set(request->error, -EINVAL, "%s: unknown flags or a reserved field: %#x",
@@ -64,14 +50,15 @@ static int on_hello(struct request *request) {
                          strerror(errno));
     request->reply->fds.fd[request->reply->fds.count++] = fd;
     resumed = manager_identify_client(request->manager, request->client, hello->client_id);
-    return answer(request,
-                  &(struct wire_hello_reply){
-                      .version = hello->version < WIRE_VERSION ? hello->version : WIRE_VERSION,
-                      .client_id = hello->client_id,
-                      .flags = resumed ? WIRE_RESUMED : 0,
-                      .status_slots = STATUS_SLOTS,
-                  },
-                  NULL);
+    return request_answer(
+        request,
+        &(struct wire_hello_reply){
+            .version = hello->version < WIRE_VERSION ? hello->version : WIRE_VERSION,
+            .client_id = hello->client_id,
+            .flags = resumed ? WIRE_RESUMED : 0,
+            .status_slots = STATUS_SLOTS,
+        },
+        NULL);
 }
 
 static struct wire_attachment describe_attachment(const struct request *request,
@@ -105,8 +92,8 @@ static int create_detached(struct request *request, const struct region_spec *sp
     if (r == -EEXIST && existing_ok)
         r = manager_find(request->manager, caller, spec->name, &region, request->error);
     return r < 0 ? r
-                 : answer(request, &(struct wire_create_reply){.count = 0},
-                          &(struct wire_string){.length = 0});
+                 : request_answer(request, &(struct wire_create_reply){.count = 0},
+                                  &(struct wire_string){.length = 0});
 }
 
 static int create_attached(struct request *request, const struct region_spec *spec,
@@ -122,17 +109,16 @@ static int create_attached(struct request *request, const struct region_spec *sp
         return r;
     request->reply->fds.count++;
     description = describe_attachment(request, attachment, created);
-    return answer(request, &(struct wire_create_reply){.count = 1},
-                  &(struct wire_string){&description, sizeof(description)});
+    return request_answer(request, &(struct wire_create_reply){.count = 1},
+                          &(struct wire_string){&description, sizeof(description)});
 }
 
-/* What the request wants a region to be; its strings from @string on are name, rules, attributes. */
-static int read_spec(struct request *request, const struct wire_region_spec *wire, size_t string,
-                     uint32_t flags, struct region_spec *ret) {
+int request_read_spec(struct request *request, const struct wire_region_spec *wire, size_t string,
+                      uint32_t flags, struct region_spec *ret) {
     *ret = (struct region_spec){
-        .name = text(request, string),
-        .acl = text(request, string + 1),
-        .attributes = text(request, string + 2),
+        .name = request_text(request, string),
+        .acl = request_text(request, string + 1),
+        .attributes = request_text(request, string + 2),
         .size = wire->size,
         .max_size = wire->max_size,
         .backing = wire->backing,
@@ -141,14 +127,14 @@ static int read_spec(struct request *request, const struct wire_region_spec *wir
         .mode = wire->mode == WIRE_MODE_DEFAULT ? DEFAULT_MODE : wire->mode,
         .tag = {request->client->id, request->message->header.serial},
     };
-    return check_unused(request, (wire->flags & ~flags) | wire->reserved);
+    return request_check_unused(request, (wire->flags & ~flags) | wire->reserved);
 }
 
 static int on_create(struct request *request) {
     const struct wire_create_request *create = request->message->body;
     bool existing_ok = create->spec.flags & WIRE_EXISTING_OK;
     struct region_spec spec;
-    int r = read_spec(request, &create->spec, 0, WIRE_EXISTING_OK, &spec);
+    int r = request_read_spec(request, &create->spec, 0, WIRE_EXISTING_OK, &spec);
 
     if (r < 0)
         return r;
@@ -182,8 +168,8 @@ static bool are_names(const char *bytes, size_t size, uint32_t count) {
 static int on_open(struct request *request) {
     const struct wire_open_request *open = request->message->body;
     struct wire_attachment attachments[WIRE_OPEN_MAX];
-    const char *name = text(request, 0);
-    int r = check_unused(request, open->reserved);
+    const char *name = request_text(request, 0);
+    int r = request_check_unused(request, open->reserved);
 
     if (r < 0)
         return r;
@@ -201,8 +187,8 @@ static int on_open(struct request *request) {
         }
         name += strlen(name) + 1;
     }
-    return answer(request, &(struct wire_open_reply){.count = open->count},
-                  &(struct wire_string){attachments, open->count * sizeof(*attachments)});
+    return request_answer(request, &(struct wire_open_reply){.count = open->count},
+                          &(struct wire_string){attachments, open->count * sizeof(*attachments)});
 }
 
 static int on_detach(struct request *request) {
@@ -210,27 +196,27 @@ static int on_detach(struct request *request) {
     int r =
         manager_detach(request->manager, request->client, detach->attachment_id, request->error);
 
-    return r < 0 ? r : answer(request, &(struct wire_detach_reply){0}, NULL);
+    return r < 0 ? r : request_answer(request, &(struct wire_detach_reply){0}, NULL);
 }
 
 static int on_destroy(struct request *request) {
     const struct wire_destroy_request *destroy = request->message->body;
-    int r = check_unused(request, destroy->reserved);
+    int r = request_check_unused(request, destroy->reserved);
 
     if (r == 0)
-        r = manager_destroy(request->manager, &request->client->caller, text(request, 0),
+        r = manager_destroy(request->manager, &request->client->caller, request_text(request, 0),
                             request->error);
-    return r < 0 ? r : answer(request, &(struct wire_destroy_reply){0}, NULL);
+    return r < 0 ? r : request_answer(request, &(struct wire_destroy_reply){0}, NULL);
 }
 
 static int on_put(struct request *request) {
     const struct wire_put_request *put = request->message->body;
     const struct caller *caller = &request->client->caller;
-    const char *name = text(request, 0);
+    const char *name = request_text(request, 0);
     size_t size = request->message->string[1].length;
     struct region *region;
     uint32_t version;
-    int r = check_unused(request, put->flags & ~WIRE_PUT_CREATE);
+    int r = request_check_unused(request, put->flags & ~WIRE_PUT_CREATE);
 
     if (r == 0 && size > WIRE_VALUE_MAX)
         r = error_set(request->error, -EMSGSIZE, "a value of %zu bytes: the most is %u", size,
@@ -238,52 +224,52 @@ static int on_put(struct request *request) {
     if (r == 0 && !(put->flags & WIRE_PUT_CREATE))
         r = manager_find(request->manager, caller, name, &region, request->error);
     if (r == 0)
-        r = manager_put(request->manager, caller, name, text(request, 1), size,
+        r = manager_put(request->manager, caller, name, request_text(request, 1), size,
                         put->mode == WIRE_MODE_DEFAULT ? DEFAULT_MODE : put->mode, &version,
                         request->error);
-    return r < 0 ? r : answer(request, &(struct wire_put_reply){.version = version}, NULL);
+    return r < 0 ? r : request_answer(request, &(struct wire_put_reply){.version = version}, NULL);
 }
 
 static int on_get(struct request *request) {
     const struct wire_get_request *get = request->message->body;
     uint32_t most = get->capacity < WIRE_VALUE_MAX ? get->capacity : WIRE_VALUE_MAX;
     _cleanup_(cleanup_segment_unref) struct segment *segment = NULL;
-    int r = manager_read(request->manager, &request->client->caller, text(request, 0), &segment,
-                         request->error);
+    int r = manager_read(request->manager, &request->client->caller, request_text(request, 0),
+                         &segment, request->error);
 
     if (r < 0)
         return r;
     if (segment->size > most)
         return error_set(request->error, -EMSGSIZE,
-                         "region '%s' has %" PRIu64 " bytes, more than %u", text(request, 0),
-                         segment->size, most);
+                         "region '%s' has %" PRIu64 " bytes, more than %u",
+                         request_text(request, 0), segment->size, most);
     r = segment_read(segment, 0, request->value, segment->size, request->error);
     if (r < 0)
         return r;
-    return answer(request, &(struct wire_get_reply){.version = segment->version},
-                  &(struct wire_string){request->value, segment->size});
+    return request_answer(request, &(struct wire_get_reply){.version = segment->version},
+                          &(struct wire_string){request->value, segment->size});
 }
 
 static int on_renew(struct request *request) {
     const struct wire_renew_request *renew = request->message->body;
-    int r = manager_renew(request->manager, &request->client->caller, text(request, 0),
+    int r = manager_renew(request->manager, &request->client->caller, request_text(request, 0),
                           renew->seconds, request->error);
 
-    return r < 0 ? r : answer(request, &(struct wire_renew_reply){0}, NULL);
+    return r < 0 ? r : request_answer(request, &(struct wire_renew_reply){0}, NULL);
 }
 
 static int on_describe(struct request *request) {
     const struct wire_describe_request *describe = request->message->body;
     const struct caller *caller = &request->client->caller;
     struct region *region;
-    int r = check_unused(request, describe->reserved);
+    int r = request_check_unused(request, describe->reserved);
 
     if (r < 0)
         return r;
-    r = manager_find(request->manager, caller, text(request, 0), &region, request->error);
+    r = manager_find(request->manager, caller, request_text(request, 0), &region, request->error);
     if (r < 0)
         return r;
-    return answer(
+    return request_answer(
         request,
         &(struct wire_describe_reply){
             .version = region->segment->version,
@@ -307,21 +293,23 @@ static int on_describe(struct request *request) {
 }
 
 static int on_set_attributes(struct request *request) {
-    int r = manager_set_attributes(request->manager, &request->client->caller, text(request, 0),
-                                   text(request, 1), request->error);
+    int r =
+        manager_set_attributes(request->manager, &request->client->caller, request_text(request, 0),
+                               request_text(request, 1), request->error);
 
-    return r < 0 ? r : answer(request, &(struct wire_set_attributes_reply){0}, NULL);
+    return r < 0 ? r : request_answer(request, &(struct wire_set_attributes_reply){0}, NULL);
 }
 
 static int on_set_access(struct request *request) {
     const struct wire_set_access_request *set = request->message->body;
-    int r = check_unused(request, set->flags & ~WIRE_SET_ACL);
+    int r = request_check_unused(request, set->flags & ~WIRE_SET_ACL);
 
     if (r == 0)
-        r = manager_set_access(request->manager, &request->client->caller, text(request, 0),
+        r = manager_set_access(request->manager, &request->client->caller, request_text(request, 0),
                                set->mode == WIRE_MODE_DEFAULT ? NULL : &set->mode,
-                               set->flags & WIRE_SET_ACL ? text(request, 1) : NULL, request->error);
-    return r < 0 ? r : answer(request, &(struct wire_set_access_reply){0}, NULL);
+                               set->flags & WIRE_SET_ACL ? request_text(request, 1) : NULL,
+                               request->error);
+    return r < 0 ? r : request_answer(request, &(struct wire_set_access_reply){0}, NULL);
 }
 
 static int (*const handlers[])(struct request *request) = {
@@ -338,8 +326,8 @@ static int carry_out(struct request *request) {
     return handlers[op](request);
 }
 
-static void answer_error(struct reply *reply, const struct wire_header *header,
-                         const struct error *error) {
+void dispatch_error(struct reply *reply, const struct wire_header *header,
+                    const struct error *error) {
     packet_fds_close(&reply->fds);
     reply->size = (size_t)wire_encode_error(header, error, reply->data);
 }
@@ -352,10 +340,12 @@ int dispatch(struct dispatcher *dispatcher, struct client *client, size_t size, 
 
     reply->size = 0;
     reply->fds.count = 0;
+    dispatcher->task = NULL;
     malformed = r =
         wire_decode(WIRE_REQUEST_SIDE, dispatcher->request, size, n_fds, &message, error);
     if (r == 0)
         r = carry_out(&(struct request){
+            .dispatcher = dispatcher,
             .manager = dispatcher->manager,
             .client = client,
             .message = &message,
@@ -364,7 +354,7 @@ int dispatch(struct dispatcher *dispatcher, struct client *client, size_t size, 
             .error = error,
         });
     if (r < 0)
-        answer_error(reply, &message.header, error);
+        dispatch_error(reply, &message.header, error);
     if ((message.header.flags & WIRE_NO_REPLY) || size < sizeof(message.header)) {
         packet_fds_close(&reply->fds);
         reply->size = 0;
@@ -378,6 +368,7 @@ void dispatch_refusal(struct dispatcher *dispatcher, size_t size, size_t n_fds,
 
     dispatcher->reply.size = 0;
     dispatcher->reply.fds.count = 0;
+    dispatcher->task = NULL;
     if (wire_decode(WIRE_REQUEST_SIDE, dispatcher->request, size, n_fds, &message, NULL) == 0)
-        answer_error(&dispatcher->reply, &message.header, refusal);
+        dispatch_error(&dispatcher->reply, &message.header, refusal);
 }

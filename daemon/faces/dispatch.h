@@ -17,17 +17,31 @@ struct reply {
     _Alignas(8) unsigned char data[WIRE_MESSAGE_MAX];
 };
 
+/*
+ * A request that is carried out while the loop goes on. Its connection reads nothing more until it
+ * is over, so that replies stay in order.
+ */
+struct task {
+    /* Called by the task, with a reply in the dispatcher. With the @last one it is over, and frees
+     * itself. */
+    void (*replied)(void *data, bool last);
+    void *data;
+    void (*cancel)(struct task *task); /* ends it early: nothing of it is left */
+};
+
 /* One for the whole daemon, as it does one thing at a time: nothing is allocated for a request. */
 struct dispatcher {
     struct manager *manager;
     struct reply reply;
+    struct task *task; /* begun by the last request, and for its connection to take; else NULL */
     _Alignas(8) unsigned char request[WIRE_MESSAGE_MAX];
     unsigned char value[WIRE_VALUE_MAX];
 };
 
 /*
  * Carries out the request of @size bytes in @dispatcher->request, which came with @n_fds
- * descriptors, and leaves the answer, be it an error, in @dispatcher->reply. Returns 0, or -EBADMSG
+ * descriptors, and leaves the answer, be it an error, in @dispatcher->reply, or in
+ * @dispatcher->task what is going to answer. Returns 0, or -EBADMSG
  * for a malformed message (the reason is in @error): nothing was touched, and when the reply is
  * sent the client has nothing more to say.
  */

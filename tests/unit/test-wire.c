@@ -264,8 +264,10 @@ START_TEST(flags_out_of_place_are_malformed) {
         struct wire_header *header = (struct wire_header *)buffer;
 
         for (unsigned flags = 0; flags <= UINT16_MAX; flags++) {
-            bool fits = shape->side == WIRE_REQUEST_SIDE ? flags == 0 || flags == WIRE_NO_REPLY
-                                                         : flags == WIRE_REPLY;
+            bool fits = shape->side == WIRE_REQUEST_SIDE
+                            ? flags == 0 || flags == WIRE_NO_REPLY
+                            : flags == WIRE_REPLY ||
+                                  (flags == (WIRE_REPLY | WIRE_CONTINUES) && header->status == 0);
 
             header->flags = (uint16_t)flags;
             if (fits)

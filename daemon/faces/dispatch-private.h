@@ -1,0 +1,38 @@
+/*
+ * What the files of dispatch share: a request under way, and the handlers that are not in
+ * dispatch.c.
+ */
+#pragma once
+
+#include "daemon/faces/dispatch.h"
+
+struct request {
+    struct dispatcher *dispatcher;
+    struct manager *manager;
+    struct client *client;
+    const struct wire_message *message;
+    struct reply *reply;
+    unsigned char *value; /* room for WIRE_VALUE_MAX bytes */
+    struct error *error;
+};
+
+static inline const char *request_text(const struct request *request, size_t string) {
+    return request->message->string[string].data;
+}
+
+int request_answer(struct request *request, const void *body, const struct wire_string *strings);
+
+/* Bits and fields that mean nothing yet may mean something one day: they are not ignored now. */
+int request_check_unused(struct request *request, uint32_t bits);
+
+/* What the request wants a region to be, with @flags allowed; its strings from @string on are name,
+ * rules, attributes. */
+int request_read_spec(struct request *request, const struct wire_region_spec *wire, size_t string,
+                      uint32_t flags, struct region_spec *ret);
+
+/* Makes the reply that says what went wrong with the request of that header. */
+void dispatch_error(struct reply *reply, const struct wire_header *header,
+                    const struct error *error);
+
+/* The handlers, by file: dispatch-snapshot.c. */
+int on_snapshot(struct request *request);
