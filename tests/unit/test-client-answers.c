@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 #define SLOTS 512u
-#define SIZE 4096u
+#define SIZE UINT64_C(4096)
 
 /* One answer, all of it, before it is sent. */
 struct answer {
@@ -63,7 +63,7 @@ static struct answer right_hello(const struct wire_header *request) {
         .header = {.op = WIRE_HELLO, .flags = WIRE_REPLY, .serial = request->serial},
         .hello = {.version = WIRE_VERSION, .status_slots = SLOTS},
         .n_fds = 1,
-        .memory = SLOTS * 8,
+        .memory = SLOTS * UINT64_C(8),
         .open_flags = O_RDONLY,
     };
 }
