@@ -3,6 +3,8 @@
  */
 #include "tests/support/sandbox.h"
 
+#include "tests/support/private-mounts.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <sched.h>
@@ -17,11 +19,10 @@ static int mount_tmpfs(const char *path, const char *options) {
 }
 
 static int enter(void) {
-    int r;
+    int r = private_mounts();
 
-    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-        return -errno;
-    r = mount_tmpfs("/dev/shm", "mode=1777");
+    if (r == 0)
+        r = mount_tmpfs("/dev/shm", "mode=1777");
     return r < 0 ? r : mount_tmpfs(SANDBOX_DIRECTORY, "mode=0755");
 }
 

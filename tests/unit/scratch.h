@@ -7,7 +7,6 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -19,6 +18,7 @@
 #include <unistd.h>
 
 #include "proto/cleanup.h"
+#include "tests/support/private-mounts.h"
 
 #define SCRATCH "/run"
 
@@ -26,8 +26,7 @@ static inline void scratch_mount(uint64_t size) {
     char options[64];
 
     snprintf(options, sizeof(options), "mode=0755,size=%llu", (unsigned long long)size);
-    ck_assert_int_eq(unshare(CLONE_NEWNS), 0);
-    ck_assert_int_eq(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+    ck_assert_int_eq(private_mounts(), 0);
     ck_assert_int_eq(mount("tmpfs", SCRATCH, "tmpfs", 0, options), 0);
 }
 
