@@ -135,7 +135,7 @@ test_command() {
   local timeout_multiplier=1 all_passed=true suites=() everywhere=() built=(build) suite results
   local test_environment=(
     "CI=${CI:-}"
-    ASAN_OPTIONS=detect_leaks=1:abort_on_error=1:print_summary=1
+    ASAN_OPTIONS=detect_leaks=1:abort_on_error=1:print_summary=1:verify_asan_link_order=0
     UBSAN_OPTIONS=halt_on_error=1:abort_on_error=1:print_stacktrace=1
   )
 
