@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 /* One more than any message may carry, so that too many are seen and refused, not cut off. */
-#define PACKET_FDS_MAX 65u
+#define PACKET_FDS_MAX 129u
 
 struct packet_fds {
     size_t count;

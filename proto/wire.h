@@ -16,7 +16,7 @@
 #define WIRE_VERSION 1u
 #define WIRE_MESSAGE_MAX 65536u /* bytes of a whole message */
 #define WIRE_STRINGS_MAX 4u     /* strings of one message */
-#define WIRE_OPEN_MAX 64u       /* regions of one OPEN, so also descriptors of one message */
+#define WIRE_OPEN_MAX 64u       /* regions of one OPEN */
 #define WIRE_VALUE_MAX 61440u   /* bytes of one PUT or GET: 60 KiB */
 #define WIRE_ATTRIBUTES_MAX 4096u
 
@@ -31,8 +31,8 @@
  */
 #define WIRE_OPS(X)                                                                                \
     X(HELLO, hello, 1, "", 0, "", 1)                                                               \
-    X(CREATE, create, 2, "ttt", 0, "b", 1)                                                         \
-    X(OPEN, open, 3, "b", 0, "b", WIRE_OPEN_MAX)                                                   \
+    X(CREATE, create, 2, "ttt", 0, "b", 2)                                                         \
+    X(OPEN, open, 3, "b", 0, "b", 2 * WIRE_OPEN_MAX)                                               \
     X(DETACH, detach, 4, "", 0, "", 0)                                                             \
     X(DESTROY, destroy, 5, "t", 0, "", 0)                                                          \
     X(PUT, put, 6, "tb", 0, "", 0)                                                                 \
@@ -91,6 +91,7 @@ struct wire_hello_reply {
 
 /* Flags of a region to be made. */
 #define WIRE_EXISTING_OK 1u /* CREATE: attach to the region if it is already there */
+#define WIRE_SYNC_BLOCK 2u  /* with a sync block */
 
 /* What a region shall be. */
 struct wire_region_spec {
@@ -98,7 +99,7 @@ struct wire_region_spec {
     uint32_t lifetime; /* enum lifetime, or 0 for persistent */
     uint32_t seconds;  /* linger of `attached`, duration of `lease` */
     uint32_t mode;     /* 0 to 0666, or WIRE_MODE_DEFAULT */
-    uint32_t flags;    /* WIRE_EXISTING_OK */
+    uint32_t flags;    /* WIRE_EXISTING_OK, WIRE_SYNC_BLOCK */
     uint32_t reserved; /* 0 */
     uint64_t size;     /* bytes */
     uint64_t max_size; /* bytes, 0 for size */
@@ -111,7 +112,8 @@ struct wire_create_request {
 };
 
 /* Flags of an attachment. */
-#define WIRE_ATTACHMENT_CREATED 1u /* this very request created the region */
+#define WIRE_ATTACHMENT_CREATED 1u    /* this very request created the region */
+#define WIRE_ATTACHMENT_SYNC_BLOCK 2u /* the descriptor of its sync block follows its own */
 
 /* One client's hold on one segment; its descriptor comes along in the same order. */
 struct wire_attachment {
@@ -124,7 +126,7 @@ struct wire_attachment {
     uint32_t slot_version; /* what the slot said when the segment was opened */
     uint32_t access;       /* WIRE_READ or WIRE_WRITE */
     uint32_t backing;      /* enum backing */
-    uint32_t flags;        /* WIRE_ATTACHMENT_CREATED */
+    uint32_t flags;        /* WIRE_ATTACHMENT_... */
 };
 
 /* Replies of CREATE and OPEN: the string is an array of struct wire_attachment. */
@@ -219,6 +221,8 @@ struct wire_describe_reply {
     uint32_t writers;
     uint32_t
         remaining_seconds; /* until a lease ends or a linger runs out; UINT32_MAX: not counting */
+    uint32_t flags;        /* WIRE_ATTACHMENT_SYNC_BLOCK */
+    uint32_t reserved;
 };
 
 struct wire_set_attributes_request {

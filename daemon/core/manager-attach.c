@@ -7,6 +7,7 @@
 #include "daemon/core/reaper.h"
 #include "daemon/core/record.h"
 #include "daemon/core/stage.h"
+#include "daemon/core/sync-block.h"
 #include "daemon/ground/log.h"
 
 #include <errno.h>
@@ -195,8 +196,9 @@ static int attach(struct manager *manager, struct client *client, struct region 
 }
 
 int manager_attach(struct manager *manager, struct client *client, const char *name,
-                   uint32_t access, struct attachment **ret, int *ret_fd, struct error *error) {
-    _cleanup_close_ int fd = -1;
+                   uint32_t access, struct attachment **ret, struct attachment_fds *ret_fds,
+                   struct error *error) {
+    _cleanup_close_ int fd = -1, sync_block_fd = -1;
     /* A writable descriptor can be read, too. */
     uint32_t rights = access == RIGHT_WRITE ? RIGHT_READ | RIGHT_WRITE : RIGHT_READ;
     struct region *region;
@@ -210,11 +212,13 @@ int manager_attach(struct manager *manager, struct client *client, const char *n
     fd = segment_open(region->segment, access == RIGHT_WRITE ? O_RDWR : O_RDONLY, error);
     if (fd < 0)
         return fd;
-    r = attach(manager, client, region, access, ret, error);
+    r = sync_block_open(region, access, &sync_block_fd, error);
+    if (r == 0)
+        r = attach(manager, client, region, access, ret, error);
     if (r < 0)
         return r;
     reaper_attachments_changed(region);
-    *ret_fd = steal_fd(&fd);
+    *ret_fds = (struct attachment_fds){steal_fd(&fd), steal_fd(&sync_block_fd)};
     return 0;
 }
 

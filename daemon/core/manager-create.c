@@ -6,6 +6,7 @@
 #include "daemon/core/clock.h"
 #include "daemon/core/reaper.h"
 #include "daemon/core/record.h"
+#include "daemon/core/sync-block.h"
 #include "daemon/ground/log.h"
 #include "proto/region-name.h"
 #include "proto/wire.h"
@@ -123,6 +124,8 @@ void manager_discard_region(struct region *region) {
     status_slot_release(region->manager->status, region->slot);
     if (region->segment)
         segment_remove(region->segment);
+    if (region->sync_block)
+        segment_remove(region->sync_block);
     region_unref(region);
 }
 
@@ -225,6 +228,8 @@ int manager_make_region(struct manager *manager, const struct caller *caller,
         return r;
     r = manager_new_segment(manager, caller->uid, manager_backing(manager, spec), spec->huge_pages, region->id, 1, spec->size,
                             spec->max_size ? spec->max_size : spec->size, &region->segment, error);
+    if (r == 0 && spec->sync_block)
+        r = sync_block_make(manager, region, error);
     if (r < 0) {
         manager_discard_region(region);
         return r;
@@ -279,8 +284,8 @@ int manager_create(struct manager *manager, const struct caller *caller, struct 
 
 int manager_create_and_attach(struct manager *manager, struct client *client,
                               const struct region_spec *spec, bool existing_ok, uint32_t access,
-                              struct attachment **ret, int *ret_fd, bool *ret_created,
-                              struct error *error) {
+                              struct attachment **ret, struct attachment_fds *ret_fds,
+                              bool *ret_created, struct error *error) {
     struct region *region;
     struct error ignored;
     int r = create_checked(manager, &client->caller, client, spec, true, &region, error);
@@ -288,7 +293,7 @@ int manager_create_and_attach(struct manager *manager, struct client *client,
     *ret_created = r == 0;
     if (r < 0 && !(r == -EEXIST && existing_ok))
         return r;
-    r = manager_attach(manager, client, spec->name, access, ret, ret_fd, error);
+    r = manager_attach(manager, client, spec->name, access, ret, ret_fds, error);
     if (r < 0 && *ret_created)
         manager_end_region(region, REGION_DESTROYED, "its creator could not attach", &ignored);
     return r;
@@ -308,6 +313,8 @@ int manager_end_region(struct region *region, enum region_event event, const cha
     region->ended = true;
     reaper_stop(region);
     segment_remove(region->segment);
+    if (region->sync_block)
+        segment_remove(region->sync_block);
     manager_end_slot(region);
     charge_release(&region->charge);
     log_write(LOG_INFO,

@@ -66,6 +66,7 @@ struct region_spec {
     uint32_t mode;
     const char *acl;        /* "" for none */
     const char *attributes; /* "" for {} */
+    bool sync_block;
     struct request_tag tag; /* zero for none */
 };
 
@@ -77,12 +78,18 @@ struct region_spec {
 int manager_create(struct manager *manager, const struct caller *caller, struct client *client,
                    const struct region_spec *spec, struct region **ret, struct error *error);
 
+/* The descriptors that an attachment comes with, which are the caller's to close. */
+struct attachment_fds {
+    int segment;
+    int sync_block; /* -1 if the region has none */
+};
+
 /* Creates a region and attaches its creator, or does neither. With @existing_ok, attaches to a
  * region of that name that is there already. */
 int manager_create_and_attach(struct manager *manager, struct client *client,
                               const struct region_spec *spec, bool existing_ok, uint32_t access,
-                              struct attachment **ret, int *ret_fd, bool *ret_created,
-                              struct error *error);
+                              struct attachment **ret, struct attachment_fds *ret_fds,
+                              bool *ret_created, struct error *error);
 
 /* Destroys a region. */
 int manager_destroy(struct manager *manager, const struct caller *caller, const char *name,
@@ -92,10 +99,10 @@ int manager_destroy(struct manager *manager, const struct caller *caller, const 
 int manager_find(struct manager *manager, const struct caller *caller, const char *name,
                  struct region **ret, struct error *error);
 
-/* Attaches to the current version. @ret_fd is the caller's to close, the attachment is the
- * client's. */
+/* Attaches to the current version. The attachment is the client's. */
 int manager_attach(struct manager *manager, struct client *client, const char *name,
-                   uint32_t access, struct attachment **ret, int *ret_fd, struct error *error);
+                   uint32_t access, struct attachment **ret, struct attachment_fds *ret_fds,
+                   struct error *error);
 /* -ENOENT: the client has no such attachment or stage. */
 int manager_detach(struct manager *manager, struct client *client, uint64_t attachment_id,
                    struct error *error);

@@ -32,6 +32,7 @@ struct region_record {
     struct process_identity owner;
     int64_t created_usec, changed_usec;
     struct request_tag tag;
+    bool sync_block;
 };
 
 /* 0, or -EBADMSG with what is wrong with it. */

@@ -20,6 +20,8 @@ void region_unref(struct region *region) {
         event_free(region->timer);
     if (region->segment)
         segment_unref(region->segment);
+    if (region->sync_block)
+        segment_unref(region->sync_block);
     charge_release(&region->charge);
     access_deinit(&region->access);
     free(region->attributes);

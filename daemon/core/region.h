@@ -38,6 +38,7 @@ struct region {
     uint32_t slot;                          /* of the status page, */
     uint32_t slot_version;                  /* and what it says since the last change */
     struct segment *segment;                /* the current version; NULL once it has ended */
+    struct segment *sync_block;             /* NULL for a region without; see sync-block.h */
     struct charge charge;                   /* one region */
     struct process_identity owner_identity; /* lifetime `owner`: the process it depends on, */
     struct process_watch owner;             /* and the watch on it */

@@ -6,6 +6,7 @@
 #include "daemon/core/attachment.h"
 #include "daemon/core/manager-private.h"
 #include "daemon/core/record.h"
+#include "daemon/core/sync-block.h"
 #include "daemon/ground/log.h"
 #include "proto/rights.h"
 
@@ -107,6 +108,8 @@ static int restore_region(struct restorer *restorer, const struct region_record 
                                   &region->charge);
     if (r == 0)
         r = restore_segment(restorer, record, region, error);
+    if (r == 0 && record->sync_block)
+        r = sync_block_restore(manager, region, restorer->fdstore, error);
     if (r == 0)
         r = manager_claim_slot(region, record->slot, record->slot_version, error);
     if (r == 0)

@@ -6,6 +6,7 @@
 #include "daemon/core/manager-private.h"
 #include "daemon/core/record.h"
 #include "daemon/core/stage.h"
+#include "daemon/core/sync-block.h"
 #include "daemon/ground/log.h"
 
 #include <errno.h>
@@ -13,8 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What the current version of a region is called in its directory; sorted by id, so that a sweep
- * of many segments is quick. */
+/* What the current version of a region, or its sync block, is called in its directory; sorted, so
+ * that a sweep of many segments is quick. */
 struct current {
     uint64_t id;
     uint32_t version;
@@ -27,20 +28,27 @@ struct inventory {
 };
 
 static int compare_current(const void *a, const void *b) {
-    uint64_t x = ((const struct current *)a)->id, y = ((const struct current *)b)->id;
+    const struct current *x = a, *y = b;
 
-    return (x > y) - (x < y);
+    if (x->id != y->id)
+        return x->id > y->id ? 1 : -1;
+    return (x->version > y->version) - (x->version < y->version);
 }
 
-static int add_current(void *data, struct region *region) {
-    struct inventory *inventory = data;
-    const struct segment *segment = region->segment;
-
+static void add_segment(struct inventory *inventory, const struct segment *segment) {
     inventory->current[inventory->count++] = (struct current){
         .id = segment->id,
         .version = segment->version,
         .backing = segment->backing,
     };
+}
+
+static int add_current(void *data, struct region *region) {
+    struct inventory *inventory = data;
+
+    add_segment(inventory, region->segment);
+    if (region->sync_block)
+        add_segment(inventory, region->sync_block);
     return 0;
 }
 
@@ -61,7 +69,7 @@ static bool is_current(const struct inventory *inventory, const struct current *
     const struct current *found =
         bsearch(key, inventory->current, inventory->count, sizeof(*key), compare_current);
 
-    return found && found->version == key->version && found->backing == key->backing;
+    return found && found->backing == key->backing;
 }
 
 /* A segment without a region is an orphan only if no record of it was set aside. */
@@ -69,8 +77,12 @@ static bool is_doubtful(const struct manager *manager, const struct current *seg
     char key[RECORD_KEY_MAX];
 
     region_record_key(segment->id, key);
-    return registry_may_have_quarantined(manager_registry(manager, segment->backing),
-                                         REGISTRY_REGIONS, key);
+    if (registry_may_have_quarantined(manager_registry(manager, segment->backing), REGISTRY_REGIONS,
+                                      key))
+        return true;
+    /* A file region's block is a shm object. */
+    return segment->version == SYNC_BLOCK_VERSION &&
+           registry_may_have_quarantined(manager->durable_registry, REGISTRY_REGIONS, key);
 }
 
 static int sweep_directory(struct manager *manager, const struct inventory *inventory,
@@ -120,7 +132,8 @@ static void sweep_fdstore(struct manager *manager, const struct fdstore *fdstore
 }
 
 int sweep(struct manager *manager, const struct fdstore *fdstore, struct error *error) {
-    _cleanup_free_ struct current *current = calloc(manager->n_regions + 1, sizeof(*current));
+    _cleanup_free_ struct current *current =
+        calloc(2 * (size_t)manager->n_regions + 1, sizeof(*current));
     struct inventory inventory = {.current = current};
     int r;
 

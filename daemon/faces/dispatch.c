@@ -61,6 +61,10 @@ static int on_hello(struct request *request) {
         NULL);
 }
 
+static uint32_t region_flags(const struct region *region) {
+    return region->sync_block ? WIRE_ATTACHMENT_SYNC_BLOCK : 0;
+}
+
 static struct wire_attachment describe_attachment(const struct request *request,
                                                   const struct attachment *attachment,
                                                   bool created) {
@@ -74,12 +78,16 @@ static struct wire_attachment describe_attachment(const struct request *request,
         .slot_version = manager_slot_version(request->manager, attachment->region),
         .access = attachment->access,
         .backing = attachment->segment->backing,
-        .flags = created ? WIRE_ATTACHMENT_CREATED : 0,
+        .flags = region_flags(attachment->region) | (created ? WIRE_ATTACHMENT_CREATED : 0),
     };
 }
 
-static int *next_descriptor(struct request *request) {
-    return &request->reply->fds.fd[request->reply->fds.count];
+static void add_descriptors(struct request *request, const struct attachment_fds *fds) {
+    struct packet_fds *packet = &request->reply->fds;
+
+    packet->fd[packet->count++] = fds->segment;
+    if (fds->sync_block >= 0)
+        packet->fd[packet->count++] = fds->sync_block;
 }
 
 static int create_detached(struct request *request, const struct region_spec *spec,
@@ -100,14 +108,14 @@ static int create_attached(struct request *request, const struct region_spec *sp
                            bool existing_ok, uint32_t access) {
     struct attachment *attachment;
     struct wire_attachment description;
+    struct attachment_fds fds;
     bool created;
-    int r =
-        manager_create_and_attach(request->manager, request->client, spec, existing_ok, access,
-                                  &attachment, next_descriptor(request), &created, request->error);
+    int r = manager_create_and_attach(request->manager, request->client, spec, existing_ok, access,
+                                      &attachment, &fds, &created, request->error);
 
     if (r < 0)
         return r;
-    request->reply->fds.count++;
+    add_descriptors(request, &fds);
     description = describe_attachment(request, attachment, created);
     return request_answer(request, &(struct wire_create_reply){.count = 1},
                           &(struct wire_string){&description, sizeof(description)});
@@ -125,6 +133,7 @@ int request_read_spec(struct request *request, const struct wire_region_spec *wi
         .lifetime = wire->lifetime,
         .seconds = wire->seconds,
         .mode = wire->mode == WIRE_MODE_DEFAULT ? DEFAULT_MODE : wire->mode,
+        .sync_block = wire->flags & WIRE_SYNC_BLOCK,
         .tag = {request->client->id, request->message->header.serial},
     };
     return request_check_unused(request, (wire->flags & ~flags) | wire->reserved);
@@ -134,7 +143,7 @@ static int on_create(struct request *request) {
     const struct wire_create_request *create = request->message->body;
     bool existing_ok = create->spec.flags & WIRE_EXISTING_OK;
     struct region_spec spec;
-    int r = request_read_spec(request, &create->spec, 0, WIRE_EXISTING_OK, &spec);
+    int r = request_read_spec(request, &create->spec, 0, WIRE_EXISTING_OK | WIRE_SYNC_BLOCK, &spec);
 
     if (r < 0)
         return r;
@@ -146,12 +155,13 @@ static int on_create(struct request *request) {
 static int attach(struct request *request, const char *name, uint32_t access,
                   struct wire_attachment *ret) {
     struct attachment *attachment;
-    int r = manager_attach(request->manager, request->client, name, access, &attachment,
-                           next_descriptor(request), request->error);
+    struct attachment_fds fds;
+    int r = manager_attach(request->manager, request->client, name, access, &attachment, &fds,
+                           request->error);
 
     if (r < 0)
         return r;
-    request->reply->fds.count++;
+    add_descriptors(request, &fds);
     *ret = describe_attachment(request, attachment, false);
     return 0;
 }
@@ -288,6 +298,7 @@ static int on_describe(struct request *request) {
             .readers = region->readers,
             .writers = region->writers,
             .remaining_seconds = region_remaining_seconds(region),
+            .flags = region_flags(region),
         },
         (struct wire_string[]){{region->name}, {region->access.acl}, {region->attributes}});
 }

@@ -34,6 +34,7 @@ static char *format(const struct region_record *record) {
         .slot_version = record->slot_version,
         .owner_identity = record->owner,
         .segment = &segment,
+        .sync_block = record->sync_block ? &segment : NULL,
     };
 
     return region_record_format(&region);

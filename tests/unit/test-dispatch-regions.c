@@ -103,6 +103,30 @@ START_TEST(open_answers_in_the_order_of_the_names) {
 }
 END_TEST
 
+START_TEST(a_sync_blocks_descriptor_follows_that_of_its_region) {
+    static const char names[] = "a\0b\0c";
+    struct stat st;
+
+    begin();
+    ck_assert_int_eq(create("a", WIRE_NO_ACCESS, 0), 0);
+    ck_assert_int_eq(create("b", WIRE_NO_ACCESS, WIRE_SYNC_BLOCK), 0);
+    ck_assert_int_eq(create("c", WIRE_WRITE, WIRE_SYNC_BLOCK), 0);
+    ck_assert_uint_eq(attachment(0).flags, WIRE_ATTACHMENT_CREATED | WIRE_ATTACHMENT_SYNC_BLOCK);
+    ck_assert_uint_eq(talk.dispatcher.reply.fds.count, 2);
+    expect_descriptor(1, O_RDWR);
+    ck_assert_int_eq(OPEN(names, 3, WIRE_READ), 0);
+    ck_assert_uint_eq(talk.dispatcher.reply.fds.count, 5);
+    for (size_t i = 0; i < 5; i++) {
+        expect_descriptor(i, O_RDONLY);
+        ck_assert_int_eq(fstat(talk.dispatcher.reply.fds.fd[i], &st), 0);
+        ck_assert_int_eq(st.st_size, 4096);
+    }
+    for (size_t i = 0; i < 3; i++)
+        ck_assert_uint_eq(attachment(i).flags, i == 0 ? 0 : WIRE_ATTACHMENT_SYNC_BLOCK);
+    end();
+}
+END_TEST
+
 START_TEST(open_takes_all_or_none) {
     static const char names[] = "a\0nowhere";
     unsigned descriptors;
@@ -245,6 +269,7 @@ END_TEST
 
 SUITE_MAIN("dispatch-regions", create_attaches_its_creator, create_sent_again_is_answered_again,
            create_takes_what_exists_if_asked, create_without_access_attaches_nothing,
-           open_answers_in_the_order_of_the_names, open_takes_all_or_none,
+           open_answers_in_the_order_of_the_names,
+           a_sync_blocks_descriptor_follows_that_of_its_region, open_takes_all_or_none,
            open_wants_as_many_names_as_it_says, others_are_refused_with_the_reason,
            detach_gives_back, values_go_in_and_out, regions_are_described_and_changed);

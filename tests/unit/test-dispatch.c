@@ -84,7 +84,7 @@ START_TEST(what_means_nothing_is_refused) {
     begin();
     body.spec.reserved = 1;
     expect_error(request(WIRE_CREATE, &body, STRINGS({"a"}, {""}, {""})), -EINVAL, "create");
-    expect_error(create("a", WIRE_WRITE, 2), -EINVAL, "create");
+    expect_error(create("a", WIRE_WRITE, 1u << 31), -EINVAL, "create");
     ck_assert(!world_has(&talk.world, "a"));
     ck_assert_int_eq(create("a", WIRE_NO_ACCESS, 0), 0);
     expect_error(request(WIRE_OPEN,

@@ -71,16 +71,16 @@ START_TEST(who_has_the_old_version_keeps_it_whole) {
     struct client *client;
     struct world world;
     const char *map;
+    struct attachment_fds fds;
     uint32_t before;
-    int fd = -1;
 
     world_init(&world);
     world_put(&world, WORLD_UID, "value", "old");
     client = world_client(&world, WORLD_UID, getpid(), 1);
     ck_assert_int_eq(
-        manager_attach(world.manager, client, "value", RIGHT_READ, &attachment, &fd, NULL), 0);
-    map = mmap(NULL, 3, PROT_READ, MAP_SHARED, fd, 0);
-    close(fd);
+        manager_attach(world.manager, client, "value", RIGHT_READ, &attachment, &fds, NULL), 0);
+    map = mmap(NULL, 3, PROT_READ, MAP_SHARED, fds.segment, 0);
+    attachment_fds_close(&fds);
     before = manager_slot_version(world.manager, attachment->region);
     world_put(&world, WORLD_UID, "value", "newer");
     ck_assert_uint_ne(manager_slot_version(world.manager, attachment->region), before);

@@ -131,13 +131,15 @@ END_TEST
 
 static int try_attach(struct client *client, const char *name, uint32_t access) {
     struct attachment *attachment;
-    int fd = -1, r = manager_attach(client->manager, client, name, access, &attachment, &fd, NULL);
+    struct attachment_fds fds = {-1, -1};
+    int r = manager_attach(client->manager, client, name, access, &attachment, &fds, NULL);
 
-    ck_assert_int_eq(r == 0, fd >= 0);
+    ck_assert_int_eq(r == 0, fds.segment >= 0);
     if (r == 0) {
-        ck_assert_int_eq(fcntl(fd, F_GETFL) & O_ACCMODE, access == RIGHT_READ ? O_RDONLY : O_RDWR);
+        ck_assert_int_eq(fcntl(fds.segment, F_GETFL) & O_ACCMODE,
+                         access == RIGHT_READ ? O_RDONLY : O_RDWR);
         ck_assert_int_eq(manager_detach(client->manager, client, attachment->id, NULL), 0);
-        close(fd);
+        attachment_fds_close(&fds);
     }
     return r;
 }
@@ -189,7 +191,7 @@ START_TEST(an_attach_that_cannot_be_leaves_nothing) {
     struct client *client;
     struct world world;
     unsigned before;
-    int fd;
+    struct attachment_fds fds;
 
     world_init(&world);
     world.config.user.most[LIMIT_ATTACHMENTS] = 1;
@@ -198,7 +200,7 @@ START_TEST(an_attach_that_cannot_be_leaves_nothing) {
     world_attach(client, "shared", RIGHT_READ);
     before = count_descriptors();
     ck_assert_int_eq(
-        manager_attach(world.manager, client, "shared", RIGHT_READ, &attachment, &fd, &error),
+        manager_attach(world.manager, client, "shared", RIGHT_READ, &attachment, &fds, &error),
         -EDQUOT);
     ck_assert_ptr_nonnull(strstr(error.text, "limit on attachments of user 20001"));
     ck_assert_int_eq(try_attach(client, "none", RIGHT_READ), -ENOENT);
@@ -219,14 +221,14 @@ START_TEST(create_and_attach_is_both_or_neither) {
     struct error error = {0};
     struct client *client;
     struct world world;
+    struct attachment_fds fds;
     bool created;
-    int fd;
 
     world_init(&world);
     client = world_client(&world, WORLD_UID, getpid(), 1);
     world.config.user.most[LIMIT_ATTACHMENTS] = 0;
     ck_assert_int_eq(manager_create_and_attach(world.manager, client, &spec, false, RIGHT_WRITE,
-                                               &attachment, &fd, &created, &error),
+                                               &attachment, &fds, &created, &error),
                      -EDQUOT);
     ck_assert_ptr_nonnull(strstr(error.text, "attachments"));
     ck_assert(!world_has(&world, "both"));
@@ -236,13 +238,13 @@ START_TEST(create_and_attach_is_both_or_neither) {
     world.config.user.most[LIMIT_ATTACHMENTS] = 9;
     world_create_attached(client, &spec);
     ck_assert_int_eq(manager_create_and_attach(world.manager, client, &spec, false, RIGHT_WRITE,
-                                               &attachment, &fd, &created, NULL),
+                                               &attachment, &fds, &created, NULL),
                      -EEXIST);
     ck_assert_int_eq(manager_create_and_attach(world.manager, client, &spec, true, RIGHT_WRITE,
-                                               &attachment, &fd, &created, NULL),
+                                               &attachment, &fds, &created, NULL),
                      0);
     ck_assert(!created);
-    close(fd);
+    attachment_fds_close(&fds);
     world_expect_usage(&world, 1, 4096, 2, 1);
     world_deinit(&world);
 }

@@ -114,7 +114,7 @@ START_TEST(one_descriptor_more_than_any_message_has_is_seen) {
 END_TEST
 
 START_TEST(too_many_descriptors_are_refused_and_closed) {
-    static const size_t counts[] = {PACKET_FDS_MAX + 1, PACKET_FDS_MAX + 2, 100, SENDABLE_MAX};
+    static const size_t counts[] = {PACKET_FDS_MAX + 1, PACKET_FDS_MAX + 2, 200, SENDABLE_MAX};
     struct pair pair = make_pair(0);
     size_t before = count_descriptors();
 

@@ -18,6 +18,8 @@ static struct segment segment = {
     .max_size = 1ull << 40,
 };
 
+static struct segment sync_block = {.backing = BACKING_SHM, .id = 41};
+
 static struct region region = {
     .name = "feed/prices",
     .id = 41,
@@ -33,6 +35,7 @@ static struct region region = {
     .slot_version = 4000000000,
     .owner_identity = {.pid = 4711, .start_time = 99999999999},
     .segment = &segment,
+    .sync_block = &sync_block,
 };
 
 static struct region_record parse(const char *text) {
@@ -70,6 +73,7 @@ START_TEST(a_region_comes_back_whole) {
     ck_assert_int_eq(record.changed_usec, region.changed_usec);
     ck_assert_uint_eq(record.tag.client_id, region.tag.client_id);
     ck_assert_uint_eq(record.tag.serial, region.tag.serial);
+    ck_assert(record.sync_block);
     region_record_deinit(&record);
 }
 END_TEST
@@ -93,7 +97,7 @@ START_TEST(a_region_without_a_key_or_with_another_type_is_refused) {
     json_t *json = region_json(), *value;
     const char *key;
 
-    ck_assert_uint_eq(json_object_size(json), 22);
+    ck_assert_uint_eq(json_object_size(json), 23);
     json_object_foreach(json, key, value) {
         json_t *damaged = json_copy(json);
 

@@ -167,30 +167,35 @@ bool world_has(struct world *world, const char *name) {
     return manager_find(world->manager, &root, name, &region, NULL) == 0;
 }
 
+void attachment_fds_close(struct attachment_fds *fds) {
+    ck_assert_int_ge(fds->segment, 0);
+    close_fd(&fds->segment);
+    close_fd(&fds->sync_block);
+}
+
 struct attachment *world_attach(struct client *client, const char *name, uint32_t access) {
     struct attachment *attachment = NULL;
+    struct attachment_fds fds;
     struct error error = {0};
-    int fd = -1, r;
+    int r = manager_attach(client->manager, client, name, access, &attachment, &fds, &error);
 
-    r = manager_attach(client->manager, client, name, access, &attachment, &fd, &error);
     ck_assert_msg(r == 0, "manager_attach: %d: %s", r, error.text);
-    ck_assert_int_ge(fd, 0);
-    close(fd);
+    attachment_fds_close(&fds);
     return attachment;
 }
 
 struct attachment *world_create_attached(struct client *client, const struct region_spec *spec) {
     struct attachment *attachment = NULL;
     struct error error = {0};
+    struct attachment_fds fds;
     bool created;
-    int fd = -1, r;
+    int r;
 
     r = manager_create_and_attach(client->manager, client, spec, false, RIGHT_WRITE, &attachment,
-                                  &fd, &created, &error);
+                                  &fds, &created, &error);
     ck_assert_msg(r == 0, "manager_create_and_attach: %d: %s", r, error.text);
     ck_assert(created);
-    ck_assert_int_ge(fd, 0);
-    close(fd);
+    attachment_fds_close(&fds);
     return attachment;
 }
 

@@ -50,7 +50,10 @@ struct region_spec world_spec(const char *name);
 struct region *world_create(struct world *world, uid_t uid, const struct region_spec *spec);
 bool world_has(struct world *world, const char *name);
 
-/* Attaches, or fails; the descriptor is closed. */
+/* What came with an attachment, or fails without its segment's descriptor. */
+void attachment_fds_close(struct attachment_fds *fds);
+
+/* Attaches, or fails; the descriptors are closed. */
 struct attachment *world_attach(struct client *client, const char *name, uint32_t access);
 struct attachment *world_create_attached(struct client *client, const struct region_spec *spec);
 void world_put(struct world *world, uid_t uid, const char *name, const char *text);
