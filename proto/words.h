@@ -22,6 +22,17 @@
     X(OWNER, 3, "owner")           /* until the process that created it exits */                   \
     X(LEASE, 4, "lease")           /* until it is not renewed in time */
 
+/* Huge pages that memory can be made of; 0 is for none. */
+#define HUGE_PAGES(X)                                                                              \
+    X(2M, 1, "2M") /* MFD_HUGE_2MB of memfd_create(2) */                                           \
+    X(1G, 2, "1G") /* MFD_HUGE_1GB */
+
+enum huge_pages {
+#define X(name, number, word) HUGE_PAGES_##name = number,
+    HUGE_PAGES(X)
+#undef X
+};
+
 enum backing {
 #define X(name, number, word) BACKING_##name = number,
     BACKINGS(X)
@@ -37,11 +48,14 @@ enum lifetime {
 /* The word for a number, or NULL for a number that is none. */
 const char *backing_to_word(uint32_t backing);
 const char *lifetime_to_word(uint32_t lifetime);
+const char *huge_pages_to_word(uint32_t huge_pages);
 
 /* The number for a word, or 0 for a word that is none. */
 uint32_t backing_from_word(const char *word);
 uint32_t lifetime_from_word(const char *word);
+uint32_t huge_pages_from_word(const char *word);
 
 /* All the words of a table, as a sentence offers them: "shm, memfd, file". */
 extern const char backing_words[];
 extern const char lifetime_words[];
+extern const char huge_pages_words[];

@@ -75,10 +75,10 @@ static int check_values(const struct region_spec *spec, struct error *error) {
     if (spec->backing != 0 && !backing_to_word(spec->backing))
         return error_set(error, -EINVAL, "unknown backing %u: choose of %s", spec->backing,
                          backing_words);
-    if (spec->lifetime != 0 && !lifetime_to_word(spec->lifetime))
     if (spec->huge_pages && spec->backing != 0 && spec->backing != BACKING_MEMFD)
         return error_set(error, -EINVAL, "region '%s': only a memfd can be of huge pages",
                          spec->name);
+    if (spec->lifetime != 0 && !lifetime_to_word(spec->lifetime))
         return error_set(error, -EINVAL, "unknown lifetime %u: choose of %s", spec->lifetime,
                          lifetime_words);
     if (spec->lifetime == LIFETIME_LEASE && spec->seconds == 0)
@@ -136,17 +136,18 @@ enum backing manager_backing(const struct manager *manager, const struct region_
 }
 
 int manager_new_segment(struct manager *manager, uid_t uid, enum backing backing,
-                        enum huge_pages huge_pages, uint64_t id, uint32_t version, uint64_t size, uint64_t max_size, struct segment **ret,
-                        struct error *error) {
+                        enum huge_pages huge_pages, uint64_t id, uint32_t version, uint64_t size,
+                        uint64_t max_size, struct segment **ret, struct error *error) {
+    uint64_t page_size = huge_pages_size(huge_pages);
     struct charge charge;
     int r;
 
-    uint64_t page_size = huge_pages_size(huge_pages);
-    if (r < 0)
-        return r;
-    return segment_new(&manager->places, backing, huge_pages, id, version, size, max_size, &charge, ret, error);
     max_size = (max_size + page_size - 1) / page_size * page_size;
     r = quota_charge(manager->quota, uid, LIMIT_BYTES, max_size, &charge, error);
+    if (r < 0)
+        return r;
+    return segment_new(&manager->places, backing, huge_pages, id, version, size, max_size, &charge,
+                       ret, error);
 }
 
 int manager_record(struct manager *manager, const struct region *region, struct error *error) {
@@ -226,8 +227,9 @@ int manager_make_region(struct manager *manager, const struct caller *caller,
         r = manager_new_region(manager, caller, spec, id, &region, error);
     if (r < 0)
         return r;
-    r = manager_new_segment(manager, caller->uid, manager_backing(manager, spec), spec->huge_pages, region->id, 1, spec->size,
-                            spec->max_size ? spec->max_size : spec->size, &region->segment, error);
+    r = manager_new_segment(manager, caller->uid, manager_backing(manager, spec), spec->huge_pages,
+                            region->id, 1, spec->size, spec->max_size ? spec->max_size : spec->size,
+                            &region->segment, error);
     if (r == 0 && spec->sync_block)
         r = sync_block_make(manager, region, error);
     if (r < 0) {

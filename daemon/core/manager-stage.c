@@ -40,14 +40,14 @@ static int check_version(const struct region_spec *spec, struct error *error) {
 /* For a region that exists, the spec becomes what its next version is. */
 static void follow_region(const struct region *region, struct region_spec *spec) {
     spec->backing = region->segment->backing;
+    spec->huge_pages = region->segment->huge_pages;
     if (spec->max_size == 0)
         spec->max_size =
             spec->size > region->segment->max_size ? spec->size : region->segment->max_size;
 }
 
 static void fill_defaults(const struct manager *manager, struct region_spec *spec) {
-    if (spec->backing == 0)
-        spec->backing = manager->config->default_backing;
+    spec->backing = manager_backing(manager, spec);
     if (spec->lifetime == 0)
         spec->lifetime = LIFETIME_PERSISTENT;
     if (spec->max_size == 0)
@@ -66,8 +66,8 @@ static int make_stage(struct manager *manager, uid_t charged_uid, const struct r
     if (r < 0)
         return error_set(error, r, "no memory for a stage");
     stage->region_id = region ? region->id : 0;
-    r = manager_new_segment(manager, charged_uid, spec->backing, id, 1, spec->size, spec->max_size,
-                            &stage->segment, error);
+    r = manager_new_segment(manager, charged_uid, spec->backing, spec->huge_pages, id, 1,
+                            spec->size, spec->max_size, &stage->segment, error);
     if (r < 0)
         return r;
     *ret = steal_pointer(stage);

@@ -60,7 +60,8 @@ struct region_spec {
     const char *name;
     uint64_t size;
     uint64_t max_size;      /* 0: size */
-    enum backing backing;   /* 0: as configured */
+    enum backing backing;   /* 0: as configured, memfd for huge pages */
+    enum huge_pages huge_pages;
     enum lifetime lifetime; /* 0: persistent */
     uint32_t seconds;
     uint32_t mode;

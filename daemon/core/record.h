@@ -28,6 +28,7 @@ struct region_record {
     uint64_t id, size, max_size, deadline;
     uint32_t version, slot, slot_version, seconds, mode, owner_uid, owner_gid;
     enum backing backing;
+    enum huge_pages huge_pages;
     enum lifetime lifetime;
     struct process_identity owner;
     int64_t created_usec, changed_usec;

@@ -25,6 +25,7 @@ static int find_segment(struct restorer *restorer, const struct stage_record *re
 
     if (r < 0)
         return error_set(error, r, "no memory for a segment");
+    segment->huge_pages = spec->huge_pages;
     if (spec->backing == BACKING_MEMFD) {
         segment_name(segment, name);
         segment->fd = fdstore_take(restorer->fdstore, name);

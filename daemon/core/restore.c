@@ -54,6 +54,7 @@ static int restore_segment(struct restorer *restorer, const struct region_record
                              record->size, record->max_size, -1, &segment);
     if (r < 0)
         return error_set(error, r, "no memory for a segment");
+    segment->huge_pages = record->huge_pages;
     region->segment = segment;
     r = quota_charge_existing(manager->quota, record->owner_uid, LIMIT_BYTES, record->max_size,
                               &segment->charge);

@@ -11,10 +11,24 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/memfd.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* Of huge pages nothing is taken from the host here: that is done when they are mapped. */
+static unsigned memfd_flags(const struct segment *segment) {
+    unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+
+    switch (segment->huge_pages) {
+    case HUGE_PAGES_2M:
+        return flags | MFD_HUGETLB | MFD_HUGE_2MB;
+    case HUGE_PAGES_1G:
+        return flags | MFD_HUGETLB | MFD_HUGE_1GB;
+    }
+    return flags;
+}
 
 static int memfd_create_segment(struct segment *segment) {
     _cleanup_close_ int fd = -1;
@@ -22,7 +36,7 @@ static int memfd_create_segment(struct segment *segment) {
     int r;
 
     segment_name(segment, name);
-    fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    fd = memfd_create(name, memfd_flags(segment));
     /* Its inode is born with mode 0777: anyone with a descriptor could reopen it for writing. */
     if (fd < 0 || fchmod(fd, SEGMENT_MODE) < 0 || ftruncate(fd, (off_t)segment->max_size) < 0 ||
         fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0)

@@ -65,9 +65,20 @@ int segment_new_existing(const struct segment_places *places, enum backing backi
     return 0;
 }
 
-int segment_new(const struct segment_places *places, enum backing backing, uint64_t id,
-                uint32_t version, uint64_t size, uint64_t max_size, struct charge *charge,
-                struct segment **ret, struct error *error) {
+uint64_t huge_pages_size(enum huge_pages huge_pages) {
+    switch (huge_pages) {
+    case HUGE_PAGES_2M:
+        return UINT64_C(1) << 21;
+    case HUGE_PAGES_1G:
+        return UINT64_C(1) << 30;
+    }
+    return 1;
+}
+
+int segment_new(const struct segment_places *places, enum backing backing,
+                enum huge_pages huge_pages, uint64_t id, uint32_t version, uint64_t size,
+                uint64_t max_size, struct charge *charge, struct segment **ret,
+                struct error *error) {
     _cleanup_(cleanup_segment_unref) struct segment *segment = NULL;
     int r;
 
@@ -78,12 +89,18 @@ int segment_new(const struct segment_places *places, enum backing backing, uint6
     }
     segment->charge = *charge;
     *charge = (struct charge){0};
+    segment->huge_pages = huge_pages;
     segment->named = false;
     r = segment->ops->create(segment);
+    if (r == -ENODEV && huge_pages)
+        r = error_set(error, -EOPNOTSUPP, "this host has no huge pages of %s",
+                      huge_pages_to_word(huge_pages));
+    else if (r < 0)
+        r = error_set(error, r, "cannot make a %s segment of %" PRIu64 " bytes: %s",
+                      backing_to_word(backing), size, strerror(-r));
     if (r < 0) {
         segment_remove(segment);
-        return error_set(error, r, "cannot make a %s segment of %" PRIu64 " bytes: %s",
-                         backing_to_word(backing), size, strerror(-r));
+        return r;
     }
     *ret = steal_pointer(segment);
     return 0;
@@ -114,8 +131,12 @@ int segment_open(const struct segment *segment, int flags, struct error *error) 
 
 int segment_write(const struct segment *segment, uint64_t offset, const void *data, size_t size,
                   struct error *error) {
-    _cleanup_close_ int fd = segment_open(segment, O_WRONLY, error);
+    _cleanup_close_ int fd = -1;
 
+    if (segment->huge_pages)
+        return error_set(error, -EOPNOTSUPP,
+                         "memory of huge pages is filled by mapping it: stage and publish");
+    fd = segment_open(segment, O_WRONLY, error);
     if (fd < 0)
         return fd;
     for (size_t done = 0; done < size;) {

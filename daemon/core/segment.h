@@ -33,6 +33,7 @@ struct segment {
     const struct segment_ops *ops;
     const struct segment_places *places;
     enum backing backing;
+    enum huge_pages huge_pages; /* of a memfd; 0: none */
     uint64_t id;      /* of the region, or of the stage it began as */
     uint32_t version; /* of the region */
     uint64_t size;
@@ -62,13 +63,17 @@ bool segment_name_parse(const char *instance, const char *name, uint64_t *ret_id
                         uint32_t *ret_version);
 
 /*
- * Makes a segment of @size zero bytes that may grow to @max_size. @charge becomes the segment's
+ * Makes a segment of @size zero bytes that may grow to @max_size, of which whole pages are made.
+ * @charge becomes the segment's
  * own. -ENOSPC, -EMFILE, -ENFILE, -ENOMEM, -EEXIST: then nothing is left of it, and the charge is
  * released.
  */
-int segment_new(const struct segment_places *places, enum backing backing, uint64_t id,
-                uint32_t version, uint64_t size, uint64_t max_size, struct charge *charge,
+int segment_new(const struct segment_places *places, enum backing backing,
+                enum huge_pages huge_pages, uint64_t id, uint32_t version, uint64_t size, uint64_t max_size, struct charge *charge,
                 struct segment **ret, struct error *error);
+
+/* The size of such pages in bytes, 1 for none. */
+uint64_t huge_pages_size(enum huge_pages huge_pages);
 
 /* The object of a segment that exists already; @fd is a memfd's, which becomes the segment's own.
  */
@@ -84,7 +89,7 @@ DEFINE_CLEANUP(struct segment *, segment_unref);
 int segment_open(const struct segment *segment, int flags, struct error *error);
 
 /* Copies bytes in or out, whole or not at all (pwrite(2), pread(2): a full disk is an error here,
- * not a SIGBUS). */
+ * not a SIGBUS). -EOPNOTSUPP: huge pages cannot be written to like that. */
 int segment_write(const struct segment *segment, uint64_t offset, const void *data, size_t size,
                   struct error *error);
 int segment_read(const struct segment *segment, uint64_t offset, void *buffer, size_t size,

@@ -58,7 +58,7 @@ static int try_new(enum backing backing, uint64_t id, struct segment **ret, stru
     struct charge charge;
 
     ck_assert_int_eq(quota_charge(quota, WORLD_UID, LIMIT_BYTES, MAX_SIZE, &charge, NULL), 0);
-    return segment_new(&places, backing, id, 1, SIZE, MAX_SIZE, &charge, ret, error);
+    return segment_new(&places, backing, 0, id, 1, SIZE, MAX_SIZE, &charge, ret, error);
 }
 
 static struct segment *make(enum backing backing) {
