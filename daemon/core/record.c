@@ -18,7 +18,7 @@ char *region_record_format(const struct region *region) {
     char *text;
     json_t *json = json_pack(
         "{s:s, s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, "
-        "s:I, s:I, s:I, s:I, s:I, s:s*}",
+        "s:I, s:I, s:I, s:I, s:I, s:b, s:s*}",
         "name", region->name, "id", INTEGER(region->id), "version", INTEGER(segment->version),
         "backing", backing_to_word(segment->backing), "size", INTEGER(segment->size), "max_size",
         INTEGER(segment->max_size), "owner_uid", INTEGER(region->access.owner_uid), "owner_gid",
@@ -29,7 +29,8 @@ char *region_record_format(const struct region *region) {
         INTEGER(owner->pid), "owner_start_time", INTEGER(owner->start_time), "slot",
         INTEGER(region->slot), "slot_version", INTEGER(region->slot_version), "created_usec",
         INTEGER(region->created_usec), "changed_usec", INTEGER(region->changed_usec),
-        "tag_client_id", INTEGER(region->tag.client_id), "tag_serial", INTEGER(region->tag.serial), "huge_pages",
+        "tag_client_id", INTEGER(region->tag.client_id), "tag_serial", INTEGER(region->tag.serial),
+        "sync_block", region->sync_block != NULL, "huge_pages",
         huge_pages_to_word(segment->huge_pages));
 
     text = json ? json_dumps(json, JSON_COMPACT) : NULL;
@@ -82,22 +83,24 @@ static int read_region(struct region_record *ret, struct error *error) {
     const char *backing, *lifetime, *huge_pages = NULL;
     struct region_numbers n;
     json_error_t fault;
+    int sync_block;
 
     if (json_unpack_ex(
             ret->json, &fault, 0,
             "{s:s, s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, "
-            "s:I, s:I, s:I, s:I, s:I, s?s}",
+            "s:I, s:I, s:I, s:I, s:I, s:b, s?s}",
             "name", &ret->name, "id", &n.id, "version", &n.version, "backing", &backing, "size",
             &n.size, "max_size", &n.max_size, "owner_uid", &n.uid, "owner_gid", &n.gid, "mode",
             &n.mode, "acl", &ret->acl, "attributes", &ret->attributes, "lifetime", &lifetime,
             "seconds", &n.seconds, "deadline", &n.deadline, "owner_pid", &n.owner_pid,
             "owner_start_time", &n.owner_start, "slot", &n.slot, "slot_version", &n.slot_version,
             "created_usec", &n.created, "changed_usec", &n.changed, "tag_client_id", &n.tag_client,
-            "tag_serial", &n.tag_serial, "huge_pages", &huge_pages) < 0)
+            "tag_serial", &n.tag_serial, "sync_block", &sync_block, "huge_pages", &huge_pages) < 0)
         return error_set(error, -EBADMSG, "%s", fault.text);
     ret->backing = backing_from_word(backing);
     ret->lifetime = lifetime_from_word(lifetime);
     ret->huge_pages = huge_pages ? huge_pages_from_word(huge_pages) : 0;
+    ret->sync_block = sync_block;
     if (!region_numbers_fit(&n) || region_name_fault(ret->name) || ret->backing == 0 ||
         ret->lifetime == 0 || (huge_pages && ret->huge_pages == 0))
         return error_set(error, -EBADMSG, "its values are none that a region has");
