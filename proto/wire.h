@@ -92,6 +92,8 @@ struct wire_hello_reply {
 /* Flags of a region to be made. */
 #define WIRE_EXISTING_OK 1u /* CREATE: attach to the region if it is already there */
 #define WIRE_SYNC_BLOCK 2u  /* with a sync block */
+#define WIRE_HUGE_2M 4u     /* memfd of huge pages, MFD_HUGE_2MB of memfd_create(2) */
+#define WIRE_HUGE_1G 8u     /* the same, MFD_HUGE_1GB */
 
 /* What a region shall be. */
 struct wire_region_spec {
@@ -114,6 +116,8 @@ struct wire_create_request {
 /* Flags of an attachment. */
 #define WIRE_ATTACHMENT_CREATED 1u    /* this very request created the region */
 #define WIRE_ATTACHMENT_SYNC_BLOCK 2u /* the descriptor of its sync block follows its own */
+#define WIRE_ATTACHMENT_HUGE_2M 8u    /* to be mapped in pages of that size */
+#define WIRE_ATTACHMENT_HUGE_1G 16u
 
 /* One client's hold on one segment; its descriptor comes along in the same order. */
 struct wire_attachment {
@@ -245,14 +249,6 @@ struct wire_set_access_reply {
     uint64_t reserved;
 };
 
-struct wire_error_reply {
-    uint32_t string_length[1]; /* the sentence */
-    uint32_t reserved;
-};
-
-enum wire_side {
-    WIRE_REQUEST_SIDE,
-    WIRE_REPLY_SIDE,
 /* A new region with the present content of another. */
 struct wire_snapshot_request {
     uint32_t string_length[4];    /* source, name, access rules, attributes ("" for none) */
@@ -264,6 +260,14 @@ struct wire_snapshot_reply {
     uint64_t total;
 };
 
+struct wire_error_reply {
+    uint32_t string_length[1]; /* the sentence */
+    uint32_t reserved;
+};
+
+enum wire_side {
+    WIRE_REQUEST_SIDE,
+    WIRE_REPLY_SIDE,
 };
 
 /* A decoded message. Pointers lead into the bytes it was decoded from. */

@@ -62,7 +62,13 @@ static int on_hello(struct request *request) {
 }
 
 static uint32_t region_flags(const struct region *region) {
-    return region->sync_block ? WIRE_ATTACHMENT_SYNC_BLOCK : 0;
+    static const uint32_t huge_flags[] = {
+        [HUGE_PAGES_2M] = WIRE_ATTACHMENT_HUGE_2M,
+        [HUGE_PAGES_1G] = WIRE_ATTACHMENT_HUGE_1G,
+    };
+
+    return huge_flags[region->segment->huge_pages] |
+           (region->sync_block ? WIRE_ATTACHMENT_SYNC_BLOCK : 0);
 }
 
 static struct wire_attachment describe_attachment(const struct request *request,
@@ -134,6 +140,9 @@ int request_read_spec(struct request *request, const struct wire_region_spec *wi
         .seconds = wire->seconds,
         .mode = wire->mode == WIRE_MODE_DEFAULT ? DEFAULT_MODE : wire->mode,
         .sync_block = wire->flags & WIRE_SYNC_BLOCK,
+        .huge_pages = wire->flags & WIRE_HUGE_2M   ? HUGE_PAGES_2M
+                      : wire->flags & WIRE_HUGE_1G ? HUGE_PAGES_1G
+                                                   : 0,
         .tag = {request->client->id, request->message->header.serial},
     };
     return request_check_unused(request, (wire->flags & ~flags) | wire->reserved);
@@ -143,7 +152,9 @@ static int on_create(struct request *request) {
     const struct wire_create_request *create = request->message->body;
     bool existing_ok = create->spec.flags & WIRE_EXISTING_OK;
     struct region_spec spec;
-    int r = request_read_spec(request, &create->spec, 0, WIRE_EXISTING_OK | WIRE_SYNC_BLOCK, &spec);
+    int r =
+        request_read_spec(request, &create->spec, 0,
+                          WIRE_EXISTING_OK | WIRE_SYNC_BLOCK | WIRE_HUGE_2M | WIRE_HUGE_1G, &spec);
 
     if (r < 0)
         return r;
