@@ -102,8 +102,8 @@ enum backing manager_backing(const struct manager *manager, const struct region_
 
 /* A segment whose max_size, in whole pages, is charged to the user. */
 int manager_new_segment(struct manager *manager, uid_t uid, enum backing backing,
-                        enum huge_pages huge_pages, uint64_t id, uint32_t version, uint64_t size, uint64_t max_size, struct segment **ret,
-                        struct error *error);
+                        enum huge_pages huge_pages, uint64_t id, uint32_t version, uint64_t size,
+                        uint64_t max_size, struct segment **ret, struct error *error);
 
 /* Writes the record of a holder, so that it still counts after a restart of the daemon; or ends the
  * attachment, record and all, which is all but the lifetime of its region. */

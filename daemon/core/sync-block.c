@@ -42,8 +42,8 @@ static int write_block(const struct segment *segment, struct error *error) {
 }
 
 int sync_block_make(struct manager *manager, struct region *region, struct error *error) {
-    int r = manager_new_segment(manager, region->access.owner_uid, backing_of(region), region->id,
-                                SYNC_BLOCK_VERSION, SYNC_BLOCK_SIZE, SYNC_BLOCK_SIZE,
+    int r = manager_new_segment(manager, region->access.owner_uid, backing_of(region), 0,
+                                region->id, SYNC_BLOCK_VERSION, SYNC_BLOCK_SIZE, SYNC_BLOCK_SIZE,
                                 &region->sync_block, error);
 
     return r < 0 ? r : write_block(region->sync_block, error);
@@ -79,7 +79,7 @@ static int replace_block(struct manager *manager, struct region *region, struct 
     segment_unref(steal_pointer(region->sync_block));
     log_write(LOG_NOTICE, ABOUT(.region = region->name),
               "region '%s': its sync block has gone, so it gets a new one", region->name);
-    return segment_new(&manager->places, backing_of(region), region->id, SYNC_BLOCK_VERSION,
+    return segment_new(&manager->places, backing_of(region), 0, region->id, SYNC_BLOCK_VERSION,
                        SYNC_BLOCK_SIZE, SYNC_BLOCK_SIZE, &charge, &region->sync_block, error);
 }
 
