@@ -74,7 +74,7 @@ int on_snapshot(struct request *request) {
     _cleanup_free_ struct snapshot_task *task = malloc(sizeof(*task));
     struct region_spec spec;
     struct region *region;
-    int r = request_read_spec(request, &wire->spec, 1, 0, &spec);
+    int r = request_read_spec(request, &wire->spec, 1, WIRE_SYNC_BLOCK, &spec);
 
     if (!task)
         return error_set(request->error, -ENOMEM, "no memory for a snapshot");
