@@ -24,6 +24,8 @@
  * The operations: X(NAME, name, number, request strings, request descriptors, reply strings,
  * reply descriptors).
  *
+ * NEWS is the one message that nobody asks for: see WATCH.
+ *
  * Strings are written as one letter each: 't' text that ends with its only NUL byte, 'b' bytes. A
  * request carries exactly the descriptors stated, a reply at most so many. A struct that has
  * strings starts with their lengths (for text with the NUL), and the strings follow it without
@@ -41,7 +43,9 @@
     X(DESCRIBE, describe, 9, "t", 0, "ttt", 0)                                                     \
     X(SET_ATTRIBUTES, set_attributes, 10, "tt", 0, "", 0)                                          \
     X(SET_ACCESS, set_access, 11, "tt", 0, "", 0)                                                  \
-    X(SNAPSHOT, snapshot, 16, "tttt", 0, "", 0)
+    X(SNAPSHOT, snapshot, 16, "tttt", 0, "", 0)                                                    \
+    X(WATCH, watch, 18, "", 0, "", 0)                                                              \
+    X(NEWS, news, 19, "", 0, "", 0)
 
 enum wire_op {
 #define X(NAME, name, number, ...) WIRE_##NAME = number,
@@ -258,6 +262,26 @@ struct wire_snapshot_request {
 struct wire_snapshot_reply {
     uint64_t done; /* bytes copied so far */
     uint64_t total;
+};
+
+/* From now on NEWS is sent after changes of regions that this client is attached to: one message,
+ * without saying which, however much has changed; the status page says what. */
+struct wire_watch_request {
+    uint32_t enable;   /* 0 or 1 */
+    uint32_t reserved; /* 0 */
+};
+
+struct wire_watch_reply {
+    uint64_t reserved;
+};
+
+/* As a request it means nothing; its reply, with serial 0, is sent unasked. */
+struct wire_news_request {
+    uint64_t reserved;
+};
+
+struct wire_news_reply {
+    uint64_t reserved;
 };
 
 struct wire_error_reply {

@@ -6,10 +6,13 @@
 #include "daemon/ground/log.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #define READABLE EV_READ
 #define WRITABLE EV_WRITE
@@ -57,7 +60,48 @@ static int send_reply(struct connection *connection, struct reply *reply) {
 
     if (r != -EAGAIN)
         packet_fds_close(&reply->fds);
+    if (r == 0)
+        connection->news_is_last = false;
     return r;
+}
+
+/* Whether the client has yet to read the news that it was sent: it will see this change, too. */
+static bool is_news_unread(const struct connection *connection) {
+    int unread;
+
+    return connection->news_is_last && ioctl(connection->fd, SIOCOUTQ, &unread) == 0 && unread > 0;
+}
+
+/* Sends the news that there is. -EAGAIN while there is no room; any other trouble of the socket is
+ * left to whoever reads from it. */
+static int send_news(struct connection *connection) {
+    _Alignas(uint64_t) char message[sizeof(struct wire_header) + sizeof(struct wire_news_reply)];
+    struct wire_header header = {.op = WIRE_NEWS, .flags = WIRE_REPLY};
+    int size = wire_encode(&header, &(struct wire_news_reply){0}, NULL, message);
+
+    if (!is_news_unread(connection) &&
+        packet_send(connection->fd, message, (size_t)size, NULL, 0) == -EAGAIN)
+        return -EAGAIN;
+    connection->news = false;
+    connection->news_is_last = true;
+    return 0;
+}
+
+/* After a reply: the news that came meanwhile goes out, then the next request is read. */
+static int go_on(struct connection *connection) {
+    if (connection->news && send_news(connection) == -EAGAIN)
+        return wait_for(connection, WRITABLE);
+    return wait_for(connection, READABLE);
+}
+
+void connection_tell_news(struct connection *connection) {
+    connection->news = true;
+    if (connection->serving || connection->pending || send_news(connection) == 0 ||
+        connection->task)
+        return;
+    /* Without memory to wait for room there would be silence: then rather a new connection. */
+    if (wait_for(connection, WRITABLE) < 0)
+        shutdown(connection->fd, SHUT_RDWR);
 }
 
 /* Says once why a client is being cut off. */
@@ -82,7 +126,7 @@ static void on_replied(void *data, bool last) {
 
     if (last) {
         connection->task = NULL;
-        r = r == -EAGAIN ? keep(connection, reply) : r < 0 ? r : wait_for(connection, READABLE);
+        r = r == -EAGAIN ? keep(connection, reply) : r < 0 ? r : go_on(connection);
     }
     if (r < 0 && r != -EAGAIN)
         end(connection);
@@ -102,6 +146,7 @@ static int serve(struct connection *connection, size_t size, size_t n_fds) {
     struct error error;
     int served, r = 0;
 
+    connection->serving = true;
     if (connection->client) {
         served = dispatch(dispatcher, connection->client, size, n_fds, &error);
         if (served < 0)
@@ -110,13 +155,16 @@ static int serve(struct connection *connection, size_t size, size_t n_fds) {
         served = connection->refusal->code;
         dispatch_refusal(dispatcher, size, n_fds, connection->refusal);
     }
+    connection->serving = false;
     if (dispatcher->task)
         return take_task(connection);
     if (reply->size > 0)
         r = send_reply(connection, reply);
     if (r == -EAGAIN && served == 0)
         return keep(connection, reply);
-    return r < 0 ? r : served;
+    if (r < 0 || served < 0)
+        return r < 0 ? r : served;
+    return connection->news ? go_on(connection) : 0;
 }
 
 static void on_readable(int fd, short what, void *data) {
@@ -144,14 +192,14 @@ static void on_readable(int fd, short what, void *data) {
 
 static void on_writable(int fd, short what, void *data) {
     struct connection *connection = data;
-    int r = send_reply(connection, connection->pending);
+    int r = connection->pending ? send_reply(connection, connection->pending) : 0;
 
     (void)fd;
     (void)what;
     if (r == -EAGAIN)
         return;
     free(steal_pointer(connection->pending));
-    if (r < 0 || wait_for(connection, READABLE) < 0)
+    if (r < 0 || go_on(connection) < 0)
         end(connection);
 }
 
@@ -190,6 +238,8 @@ int connection_new(struct dispatcher *dispatcher, struct event_base *base, int f
             return -ENOMEM;
         *connection->refusal = *refusal;
     }
+    if (client)
+        client->face = connection;
     *ret = steal_pointer(connection);
     return 0;
 }

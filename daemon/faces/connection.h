@@ -3,7 +3,9 @@
  *
  * One request is read and answered a wake-up, so that clients take turns. A reply that the socket
  * has no room for is kept, and nothing more is read until it has gone: a client that does not read
- * holds up itself and nobody else. Nor is anything read while a request is still carried out.
+ * holds up itself and nobody else. Nor is anything read while a request is still carried out. News of
+ * its regions goes out between replies; while there is no room for it, one flag keeps it, however
+ * much has changed.
  */
 #pragma once
 
@@ -21,6 +23,9 @@ struct connection {
     struct event *event;   /* readable; writable while a reply is pending; hung up during a task */
     struct reply *pending; /* NULL for none */
     struct task *task;     /* NULL for none */
+    bool serving;          /* a request, which may itself be what makes news */
+    bool news;             /* there is some that was not sent */
+    bool news_is_last;     /* of what was sent: nothing came after it */
     void (*ended)(void *data, struct connection *connection);
     void *data;
     TAILQ_ENTRY(connection) link;
@@ -36,4 +41,8 @@ int connection_new(struct dispatcher *dispatcher, struct event_base *base, int f
                    void (*ended)(void *data, struct connection *connection), void *data,
                    struct connection **ret);
 void connection_free(struct connection *connection);
+
+/* Tells the client, which watches, that a region it is attached to has changed; if not at once, then
+ * as soon as its socket has room. Ends nothing: it may be called from within the manager. */
+void connection_tell_news(struct connection *connection);
 DEFINE_CLEANUP(struct connection *, connection_free);

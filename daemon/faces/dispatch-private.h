@@ -34,5 +34,7 @@ int request_read_spec(struct request *request, const struct wire_region_spec *wi
 void dispatch_error(struct reply *reply, const struct wire_header *header,
                     const struct error *error);
 
-/* The handlers, by file: dispatch-snapshot.c. */
+/* The handlers, by file: dispatch-snapshot.c, dispatch-watch.c. */
 int on_snapshot(struct request *request);
+int on_watch(struct request *request);
+int on_news(struct request *request);

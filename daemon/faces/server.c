@@ -21,6 +21,7 @@ struct server {
     struct server_options options;
     struct listener *listener;
     struct dispatcher dispatcher;
+    struct observer observer;
     struct connections served, refused;
     unsigned n_served, n_refused;
 };
@@ -95,6 +96,15 @@ static void on_accepted(void *data, int fd) {
     changed(server);
 }
 
+static void on_moved(struct observer *observer, const struct region *region) {
+    const struct attachment *attachment;
+
+    (void)observer;
+    LIST_FOREACH (attachment, &region->attachments, link)
+        if (attachment->client->watches)
+            connection_tell_news(attachment->client->face);
+}
+
 int server_new(const struct server_options *options, int listen_fd, struct server **ret) {
     _cleanup_close_ int fd = listen_fd;
     _cleanup_(cleanup_server_free) struct server *server = malloc(sizeof(*server));
@@ -106,6 +116,8 @@ int server_new(const struct server_options *options, int listen_fd, struct serve
     server->options = *options;
     server->listener = NULL;
     server->dispatcher.manager = options->manager;
+    server->observer = (struct observer){.moved = on_moved};
+    manager_observe(options->manager, &server->observer);
     TAILQ_INIT(&server->served);
     TAILQ_INIT(&server->refused);
     server->n_served = server->n_refused = 0;
@@ -126,6 +138,7 @@ static void free_all(struct connections *connections) {
 }
 
 void server_free(struct server *server) {
+    manager_unobserve(&server->observer);
     if (server->listener)
         listener_free(server->listener);
     free_all(&server->served);
