@@ -72,13 +72,18 @@ int options_complete(const struct shmreg_options *options, uint32_t flags,
     return r < 0 ? r : check_options(ret, flags);
 }
 
+static uint32_t wire_flags(uint32_t flags) {
+    return (flags & SHMREG_EXISTING_OK) | (flags & SHMREG_HUGE_2M ? WIRE_HUGE_2M : 0) |
+           (flags & SHMREG_HUGE_1G ? WIRE_HUGE_1G : 0);
+}
+
 struct wire_region_spec options_spec(const struct shmreg_options *options, uint64_t size) {
     return (struct wire_region_spec){
         .backing = options->backing,
         .lifetime = options->lifetime,
         .seconds = options->seconds,
         .mode = options->mode ? options->mode : WIRE_MODE_DEFAULT,
-        .flags = options->flags & SHMREG_EXISTING_OK,
+        .flags = wire_flags(options->flags),
         .size = size,
         .max_size = options->max_size,
     };
@@ -129,7 +134,8 @@ int shmreg_create(shmreg_conn *conn, const char *name, uint64_t size,
                   const struct shmreg_options *options, shmreg_region **ret) {
     _cleanup_(cleanup_region_free) struct shmreg_region *region = NULL;
     struct shmreg_options complete;
-    int r = options_complete(options, SHMREG_EXISTING_OK | SHMREG_DETACHED, &complete);
+    int r = options_complete(
+        options, SHMREG_EXISTING_OK | SHMREG_DETACHED | SHMREG_HUGE_2M | SHMREG_HUGE_1G, &complete);
 
     if (r == 0)
         r = check_name(name);

@@ -6,6 +6,7 @@
 #include "client/advice.h"
 #include "client/connection.h"
 #include "client/failure.h"
+#include "client/huge.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -101,16 +102,27 @@ static int map_memory(struct mapping *mapping, uint64_t length) {
                     mapping->name, length);
     data = mmap(NULL, (size_t)length, writes ? PROT_READ | PROT_WRITE : PROT_READ, sharing,
                 mapping->fd, 0);
+    if (data == MAP_FAILED && mapping->page_size > (size_t)sysconf(_SC_PAGESIZE))
+        return huge_fail_mapping(mapping, length, -errno);
     if (data == MAP_FAILED)
-        return fail(errno == EACCES ? -EPROTO : -errno, "region '%s': cannot map %" PRIu64 " bytes: %s", mapping->name, length,
+        return fail(errno == EACCES ? -EPROTO : -errno,
+                    "region '%s': cannot map %" PRIu64 " bytes: %s", mapping->name, length,
                     strerror(errno));
     mapping->data = data;
     mapping->length = (size_t)length;
     return 0;
 }
 
+static uint64_t page_size_of(const struct wire_attachment *attachment) {
+    if (attachment->flags & WIRE_ATTACHMENT_HUGE_2M)
+        return UINT64_C(1) << 21;
+    if (attachment->flags & WIRE_ATTACHMENT_HUGE_1G)
+        return UINT64_C(1) << 30;
+    return (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 int mapping_map(struct mapping *mapping, const struct wire_attachment *attachment, int fd) {
-    uint64_t page_size = (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t page_size = page_size_of(attachment);
     uint64_t length = (attachment->max_size + page_size - 1) / page_size * page_size;
     int r;
 

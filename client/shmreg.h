@@ -118,6 +118,8 @@ enum shmreg_lifetime {
 /* Flags of shmreg_create(). */
 #define SHMREG_EXISTING_OK 1u /* if the region exists already, take it as it is */
 #define SHMREG_DETACHED 2u    /* create only: nothing is mapped, *ret becomes NULL (ret may be) */
+#define SHMREG_HUGE_2M 16u    /* a memfd of huge pages of 2 MiB that the host has set aside */
+#define SHMREG_HUGE_1G 32u    /* the same, of 1 GiB */
 
 /* As a mode where a region is created: 0600. Where rights are changed: the mode as it is. */
 #define SHMREG_MODE_DEFAULT UINT32_MAX
@@ -133,7 +135,7 @@ enum shmreg_lifetime {
  * other languages, zero it and set struct_size to its size. */
 struct shmreg_options {
     size_t struct_size;     /* set by SHMREG_OPTIONS() */
-    uint32_t flags;         /* SHMREG_EXISTING_OK, SHMREG_DETACHED */
+    uint32_t flags;         /* SHMREG_EXISTING_OK, SHMREG_DETACHED, SHMREG_HUGE_2M... */
     uint32_t backing;       /* enum shmreg_backing */
     uint32_t lifetime;      /* enum shmreg_lifetime; 0 is SHMREG_PERSISTENT */
     uint32_t seconds;       /* the linger of SHMREG_ATTACHED, the duration of SHMREG_LEASE */
@@ -209,6 +211,10 @@ void shmreg_disconnect(shmreg_conn *conn);
  * The region is recorded before the call returns: a daemon killed afterwards still has it. Memory
  * is taken page by page on first use: a full /dev/shm shows as SIGBUS on first touch (mmap(2)),
  * or with SHMREG_POPULATE in options.map_flags as -ENOSPC here.
+ *
+ * With SHMREG_HUGE_2M or _1G, max_size is rounded up to whole huge pages, and all of them are taken
+ * from those that the host has set aside as the region is mapped: -ENOMEM here or at an open if there
+ * are too few, and no SIGBUS later. Values cannot be put into such a region.
  *
  * -EEXIST     the name is taken (without SHMREG_EXISTING_OK)
  * -EINVAL     name, size, mode, rule, attributes, or a combination of options is not valid

@@ -140,11 +140,14 @@ int request_read_spec(struct request *request, const struct wire_region_spec *wi
         .seconds = wire->seconds,
         .mode = wire->mode == WIRE_MODE_DEFAULT ? DEFAULT_MODE : wire->mode,
         .sync_block = wire->flags & WIRE_SYNC_BLOCK,
-        .huge_pages = wire->flags & WIRE_HUGE_2M   ? HUGE_PAGES_2M
-                      : wire->flags & WIRE_HUGE_1G ? HUGE_PAGES_1G
-                                                   : 0,
+        .huge_pages = wire->flags & WIRE_HUGE_2M ? HUGE_PAGES_2M : 0,
         .tag = {request->client->id, request->message->header.serial},
     };
+    if (wire->flags & WIRE_HUGE_1G) {
+        if (ret->huge_pages)
+            return error_set(request->error, -EINVAL, "huge pages are of one size");
+        ret->huge_pages = HUGE_PAGES_1G;
+    }
     return request_check_unused(request, (wire->flags & ~flags) | wire->reserved);
 }
 
