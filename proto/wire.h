@@ -43,6 +43,8 @@
     X(DESCRIBE, describe, 9, "t", 0, "ttt", 0)                                                     \
     X(SET_ATTRIBUTES, set_attributes, 10, "tt", 0, "", 0)                                          \
     X(SET_ACCESS, set_access, 11, "tt", 0, "", 0)                                                  \
+    X(STAGE, stage, 12, "ttt", 0, "b", 1)                                                          \
+    X(PUBLISH, publish, 13, "", 0, "b", 1)                                                         \
     X(SNAPSHOT, snapshot, 16, "tttt", 0, "", 0)                                                    \
     X(WATCH, watch, 18, "", 0, "", 0)                                                              \
     X(NEWS, news, 19, "", 0, "", 0)
@@ -251,6 +253,35 @@ struct wire_set_access_request {
 
 struct wire_set_access_reply {
     uint64_t reserved;
+};
+
+/* Makes a segment that only this client sees, to be filled and published. For a region that exists,
+ * only size and max_size of the spec count. */
+struct wire_stage_request {
+    uint32_t string_length[3]; /* name, access rules, attributes ("" for none) */
+    uint32_t reserved;         /* 0 */
+    struct wire_region_spec spec;
+};
+
+/* The string is one struct wire_attachment, whose attachment_id is the stage's; region_id and
+ * version are 0. */
+struct wire_stage_reply {
+    uint32_t string_length[1];
+    uint32_t count; /* 1 */
+};
+
+/* Makes the stage the region's current version, in one step. */
+struct wire_publish_request {
+    uint64_t stage_id;
+    uint32_t expected_version; /* -ESTALE if the region is at another; 0: never mind */
+    uint32_t reserved;         /* 0 */
+};
+
+/* The string is one struct wire_attachment, for writing: what the stage has become. No descriptor
+ * comes along but that of the sync block, if the region has one. */
+struct wire_publish_reply {
+    uint32_t string_length[1];
+    uint32_t count; /* 1 */
 };
 
 /* A new region with the present content of another. */

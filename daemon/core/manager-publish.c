@@ -12,6 +12,9 @@
 #include "daemon/core/clock.h"
 #include "daemon/core/reaper.h"
 #include "daemon/core/stage.h"
+#include "daemon/core/sync-block.h"
+
+#include "proto/cleanup.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -39,29 +42,37 @@ static int find_target(const struct stage *stage, const struct caller *caller,
     return 0;
 }
 
-/* A client's stage becomes its attachment; the charge moves with the commit. */
-static int take_hold(const struct stage *stage, struct region *region, struct segment *segment,
-                     struct attachment **ret, struct error *error) {
-    struct charge none = {0};
+/* What a client's stage becomes, with the descriptor that comes along. */
+struct hold {
+    struct attachment *attachment;
+    int sync_block_fd;
+};
+
+static int take_hold(const struct stage *stage, struct region *region, struct hold *hold,
+                     struct error *error) {
+    struct charge none = {0}; /* the stage's own moves with the commit */
     int r;
 
     if (!stage->client)
         return 0;
-    r = attachment_new(stage->id, stage->client, region, segment, RIGHT_WRITE, &none, ret);
+    r = sync_block_open(region, RIGHT_WRITE, &hold->sync_block_fd, error);
+    if (r < 0)
+        return r;
+    r = attachment_new(stage->id, stage->client, region, stage->segment, RIGHT_WRITE, &none,
+                       &hold->attachment);
     if (r < 0)
         return error_set(error, r, "no memory for an attachment");
-    if (!stage->client->process)
-        return 0;
-    return manager_record_holder(stage->manager, *ret, error);
+    return manager_record_holder(stage->manager, hold->attachment, error);
 }
 
-static void let_go(struct attachment **attachment) {
-    if (*attachment)
-        manager_drop_holder(steal_pointer(*attachment));
+static void let_go(struct hold *hold) {
+    close_fd(&hold->sync_block_fd);
+    if (hold->attachment)
+        manager_drop_holder(steal_pointer(hold->attachment));
 }
 
 static int publish_new_region(struct stage *stage, const struct caller *caller, struct region **ret,
-                              struct attachment **hold, struct error *error) {
+                              struct hold *hold, struct error *error) {
     struct manager *manager = stage->manager;
     struct region *region;
     int r = manager_new_region(manager, caller, &stage->spec, stage->id, &region, error);
@@ -70,7 +81,10 @@ static int publish_new_region(struct stage *stage, const struct caller *caller, 
         return r;
     /* The stage's id is the region's now, so its segment has the right name already. */
     region->segment = stage->segment;
-    r = take_hold(stage, region, stage->segment, hold, error);
+    if (stage->spec.sync_block)
+        r = sync_block_make(manager, region, error);
+    if (r == 0)
+        r = take_hold(stage, region, hold, error);
     if (r == 0)
         r = manager_install(manager, region, stage->client ? stage->client->process : NULL, error);
     if (r < 0) {
@@ -108,7 +122,7 @@ static void take_back(struct stage *stage) {
         segment_remove(stage->segment);
 }
 
-static int publish_version(struct stage *stage, struct region *region, struct attachment **hold,
+static int publish_version(struct stage *stage, struct region *region, struct hold *hold,
                            struct error *error) {
     struct manager *manager = region->manager;
     struct segment *old = region->segment;
@@ -118,7 +132,7 @@ static int publish_version(struct stage *stage, struct region *region, struct at
         return r;
     r = segment_sync(stage->segment, error);
     if (r == 0)
-        r = take_hold(stage, region, stage->segment, hold, error);
+        r = take_hold(stage, region, hold, error);
     if (r == 0)
         r = commit(region, stage->segment, error);
     if (r < 0) {
@@ -134,7 +148,7 @@ static int publish_version(struct stage *stage, struct region *region, struct at
 }
 
 static int publish(struct stage *stage, const struct caller *caller, uint32_t expected_version,
-                   struct region **ret, struct attachment **hold, struct error *error) {
+                   struct region **ret, struct hold *hold, struct error *error) {
     int r = find_target(stage, caller, expected_version, ret, error);
 
     if (r < 0)
@@ -146,7 +160,7 @@ static int publish(struct stage *stage, const struct caller *caller, uint32_t ex
 int manager_publish(struct manager *manager, const struct caller *caller, struct stage *stage_,
                     uint32_t expected_version, uint32_t *ret_version, struct error *error) {
     _cleanup_(cleanup_stage_free) struct stage *stage = stage_;
-    struct attachment *none = NULL;
+    struct hold none = {.sync_block_fd = -1};
     struct region *region;
     int r = publish(stage, caller, expected_version, &region, &none, error);
 
@@ -156,26 +170,38 @@ int manager_publish(struct manager *manager, const struct caller *caller, struct
     return r;
 }
 
+/* The same request again, after its answer was lost. */
+static int find_published(const struct client *client, uint64_t stage_id, struct hold *ret,
+                          struct error *error) {
+    ret->attachment = client_find_attachment(client, stage_id);
+    if (!ret->attachment || ret->attachment->access != RIGHT_WRITE)
+        return error_set(error, -ENOENT, "the client has no stage %" PRIu64, stage_id);
+    return sync_block_open(ret->attachment->region, RIGHT_WRITE, &ret->sync_block_fd, error);
+}
+
 int manager_publish_as_client(struct manager *manager, struct client *client, uint64_t stage_id,
                               uint32_t expected_version, struct attachment **ret,
-                              struct error *error) {
+                              int *ret_sync_block_fd, struct error *error) {
     struct stage *stage = client_find_stage(client, stage_id);
+    struct hold hold = {.sync_block_fd = -1};
     struct region *region;
     int r;
 
     (void)manager;
-    *ret = stage ? NULL : client_find_attachment(client, stage_id);
-    if (*ret && (*ret)->access == RIGHT_WRITE)
-        return 0;
-    if (!stage)
-        return error_set(error, -ENOENT, "the client has no stage %" PRIu64, stage_id);
-    r = publish(stage, &client->caller, expected_version, &region, ret, error);
+    if (stage)
+        r = publish(stage, &client->caller, expected_version, &region, &hold, error);
+    else
+        r = find_published(client, stage_id, &hold, error);
     if (r < 0)
         return r;
-    (*ret)->charge = stage->charge;
-    stage->charge = (struct charge){0};
-    manager_forget_stage(stage);
-    reaper_attachments_changed(region);
+    if (stage) {
+        hold.attachment->charge = stage->charge;
+        stage->charge = (struct charge){0};
+        manager_forget_stage(stage);
+        reaper_attachments_changed(region);
+    }
+    *ret = hold.attachment;
+    *ret_sync_block_fd = hold.sync_block_fd;
     return 0;
 }
 

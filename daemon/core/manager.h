@@ -130,7 +130,7 @@ DEFINE_CLEANUP(struct stage *, stage_free);
 /*
  * A stage of a client, which ends with it, or by manager_detach() with the stage's id. It is charged
  * as an attachment, and becomes one for writing, with the same id, when it is published; after an
- * error of that it is still a stage. The same request again (by the tag of @spec) gives the same
+ * error of that it is still a stage. *ret_sync_block_fd is -1 if the region has none. The same request again (by the tag of @spec) gives the same
  * stage, and a stage that has been published already is answered so again.
  */
 int manager_stage_as_client(struct manager *manager, struct client *client,
@@ -138,7 +138,7 @@ int manager_stage_as_client(struct manager *manager, struct client *client,
                             struct error *error);
 int manager_publish_as_client(struct manager *manager, struct client *client, uint64_t stage_id,
                               uint32_t expected_version, struct attachment **ret,
-                              struct error *error);
+                              int *ret_sync_block_fd, struct error *error);
 
 /* Stages, writes and publishes a whole value. */
 int manager_put(struct manager *manager, const struct caller *caller, const char *name,

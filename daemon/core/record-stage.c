@@ -17,18 +17,18 @@ char *stage_record_format(const struct stage *stage, uint32_t charged_uid) {
     const struct segment *segment = stage->segment;
     const struct region_spec *spec = &stage->spec;
     char *text;
-    json_t *json =
-        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:I, s:I, s:s, s:s, s:I, s:I, "
-                  "s:s, s:s, s:s*}",
-                  "stage_id", INTEGER(stage->id), "client_id", INTEGER(client->id), "serial",
-                  INTEGER(spec->tag.serial), "pid", INTEGER(process->pid), "start_time",
-                  INTEGER(process->start_time), "uid", INTEGER(client->caller.uid), "charged_uid",
-                  INTEGER(charged_uid), "region_id", INTEGER(stage->region_id), "backing",
-                  backing_to_word(segment->backing), "size", INTEGER(segment->size), "max_size",
-                  INTEGER(segment->max_size), "region", spec->name, "lifetime",
-                  lifetime_to_word(spec->lifetime), "seconds", INTEGER(spec->seconds), "mode",
-                  INTEGER(spec->mode), "acl", spec->acl, "attributes", spec->attributes,
-                  "huge_pages", huge_pages_to_word(segment->huge_pages));
+    json_t *json = json_pack(
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:I, s:I, s:s, s:s, s:I, s:I, "
+        "s:s, s:s, s:b, s:s*}",
+        "stage_id", INTEGER(stage->id), "client_id", INTEGER(client->id), "serial",
+        INTEGER(spec->tag.serial), "pid", INTEGER(process->pid), "start_time",
+        INTEGER(process->start_time), "uid", INTEGER(client->caller.uid), "charged_uid",
+        INTEGER(charged_uid), "region_id", INTEGER(stage->region_id), "backing",
+        backing_to_word(segment->backing), "size", INTEGER(segment->size), "max_size",
+        INTEGER(segment->max_size), "region", spec->name, "lifetime",
+        lifetime_to_word(spec->lifetime), "seconds", INTEGER(spec->seconds), "mode",
+        INTEGER(spec->mode), "acl", spec->acl, "attributes", spec->attributes, "sync_block",
+        spec->sync_block, "huge_pages", huge_pages_to_word(segment->huge_pages));
 
     text = json ? json_dumps(json, JSON_COMPACT) : NULL;
     json_decref(json);
@@ -69,19 +69,21 @@ static int read_stage(struct stage_record *ret, struct error *error) {
     const char *backing, *lifetime, *huge_pages = NULL;
     struct stage_numbers n;
     json_error_t fault;
+    int sync_block;
 
     if (json_unpack_ex(ret->json, &fault, 0,
                        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:I, s:I, s:s, s:s, s:I, "
-                       "s:I, s:s, s:s, s?s}",
+                       "s:I, s:s, s:s, s:b, s?s}",
                        "stage_id", &n.id, "client_id", &n.client, "serial", &n.serial, "pid",
                        &n.pid, "start_time", &n.start, "uid", &n.uid, "charged_uid", &n.charged_uid,
                        "region_id", &n.region, "backing", &backing, "size", &n.size, "max_size",
                        &n.max_size, "region", &spec->name, "lifetime", &lifetime, "seconds",
                        &n.seconds, "mode", &n.mode, "acl", &spec->acl, "attributes",
-                       &spec->attributes, "huge_pages", &huge_pages) < 0)
+                       &spec->attributes, "sync_block", &sync_block, "huge_pages", &huge_pages) < 0)
         return error_set(error, -EBADMSG, "%s", fault.text);
     spec->backing = backing_from_word(backing);
     spec->lifetime = lifetime_from_word(lifetime);
+    spec->sync_block = sync_block;
     spec->huge_pages = huge_pages ? huge_pages_from_word(huge_pages) : 0;
     if (!stage_numbers_fit(&n) || region_name_fault(spec->name) || spec->backing == 0 ||
         spec->lifetime == 0 || (huge_pages && spec->huge_pages == 0))

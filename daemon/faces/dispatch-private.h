@@ -30,11 +30,23 @@ int request_check_unused(struct request *request, uint32_t bits);
 int request_read_spec(struct request *request, const struct wire_region_spec *wire, size_t string,
                       uint32_t flags, struct region_spec *ret);
 
+/* The flags that a request for any new region may have. */
+#define REQUEST_REGION_FLAGS (WIRE_SYNC_BLOCK | WIRE_HUGE_2M | WIRE_HUGE_1G)
+
+/* WIRE_ATTACHMENT_... of the memory itself. */
+uint32_t request_segment_flags(const struct segment *segment);
+
+struct wire_attachment request_describe_attachment(const struct request *request,
+                                                   const struct attachment *attachment,
+                                                   bool created);
+
 /* Makes the reply that says what went wrong with the request of that header. */
 void dispatch_error(struct reply *reply, const struct wire_header *header,
                     const struct error *error);
 
-/* The handlers, by file: dispatch-snapshot.c, dispatch-watch.c. */
+/* The handlers, by file: dispatch-publish.c, dispatch-snapshot.c, dispatch-watch.c. */
+int on_stage(struct request *request);
+int on_publish(struct request *request);
 int on_snapshot(struct request *request);
 int on_watch(struct request *request);
 int on_news(struct request *request);

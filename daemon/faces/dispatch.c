@@ -61,19 +61,22 @@ static int on_hello(struct request *request) {
         NULL);
 }
 
-static uint32_t region_flags(const struct region *region) {
+uint32_t request_segment_flags(const struct segment *segment) {
     static const uint32_t huge_flags[] = {
         [HUGE_PAGES_2M] = WIRE_ATTACHMENT_HUGE_2M,
         [HUGE_PAGES_1G] = WIRE_ATTACHMENT_HUGE_1G,
     };
 
-    return huge_flags[region->segment->huge_pages] |
-           (region->sync_block ? WIRE_ATTACHMENT_SYNC_BLOCK : 0);
+    return huge_flags[segment->huge_pages];
 }
 
-static struct wire_attachment describe_attachment(const struct request *request,
-                                                  const struct attachment *attachment,
-                                                  bool created) {
+static uint32_t sync_block_flag(const struct region *region) {
+    return region->sync_block ? WIRE_ATTACHMENT_SYNC_BLOCK : 0;
+}
+
+struct wire_attachment request_describe_attachment(const struct request *request,
+                                                   const struct attachment *attachment,
+                                                   bool created) {
     return (struct wire_attachment){
         .region_id = attachment->region->id,
         .attachment_id = attachment->id,
@@ -84,7 +87,8 @@ static struct wire_attachment describe_attachment(const struct request *request,
         .slot_version = manager_slot_version(request->manager, attachment->region),
         .access = attachment->access,
         .backing = attachment->segment->backing,
-        .flags = region_flags(attachment->region) | (created ? WIRE_ATTACHMENT_CREATED : 0),
+        .flags = request_segment_flags(attachment->segment) | sync_block_flag(attachment->region) |
+                 (created ? WIRE_ATTACHMENT_CREATED : 0),
     };
 }
 
@@ -122,7 +126,7 @@ static int create_attached(struct request *request, const struct region_spec *sp
     if (r < 0)
         return r;
     add_descriptors(request, &fds);
-    description = describe_attachment(request, attachment, created);
+    description = request_describe_attachment(request, attachment, created);
     return request_answer(request, &(struct wire_create_reply){.count = 1},
                           &(struct wire_string){&description, sizeof(description)});
 }
@@ -155,9 +159,8 @@ static int on_create(struct request *request) {
     const struct wire_create_request *create = request->message->body;
     bool existing_ok = create->spec.flags & WIRE_EXISTING_OK;
     struct region_spec spec;
-    int r =
-        request_read_spec(request, &create->spec, 0,
-                          WIRE_EXISTING_OK | WIRE_SYNC_BLOCK | WIRE_HUGE_2M | WIRE_HUGE_1G, &spec);
+    int r = request_read_spec(request, &create->spec, 0, WIRE_EXISTING_OK | REQUEST_REGION_FLAGS,
+                              &spec);
 
     if (r < 0)
         return r;
@@ -176,7 +179,7 @@ static int attach(struct request *request, const char *name, uint32_t access,
     if (r < 0)
         return r;
     add_descriptors(request, &fds);
-    *ret = describe_attachment(request, attachment, false);
+    *ret = request_describe_attachment(request, attachment, false);
     return 0;
 }
 
@@ -312,7 +315,7 @@ static int on_describe(struct request *request) {
             .readers = region->readers,
             .writers = region->writers,
             .remaining_seconds = region_remaining_seconds(region),
-            .flags = region_flags(region),
+            .flags = request_segment_flags(region->segment) | sync_block_flag(region),
         },
         (struct wire_string[]){{region->name}, {region->access.acl}, {region->attributes}});
 }

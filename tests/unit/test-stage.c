@@ -45,7 +45,13 @@ static struct stage *stage(struct client *client, const char *name, const char *
 
 static int try_publish(struct client *client, uint64_t id, uint32_t expected,
                        struct attachment **ret, struct error *error) {
-    return manager_publish_as_client(world.manager, client, id, expected, ret, error);
+    int sync_block_fd = -1;
+    int r =
+        manager_publish_as_client(world.manager, client, id, expected, ret, &sync_block_fd, error);
+
+    ck_assert_int_eq(sync_block_fd >= 0, r == 0 && (*ret)->region->sync_block);
+    close_fd(&sync_block_fd);
+    return r;
 }
 
 static struct attachment *publish(struct client *client, uint64_t id, uint32_t expected) {
@@ -313,6 +319,26 @@ START_TEST(a_stage_outlives_the_daemon) {
 }
 END_TEST
 
+START_TEST(a_stage_of_a_region_with_a_sync_block) {
+    struct region_spec spec = world_spec("region");
+    struct stage *staged = NULL;
+    struct client *client;
+
+    world_init(&world);
+    spec.sync_block = true;
+    ck_assert_int_eq(try_stage(client_of(getpid(), 1), &spec, &staged, NULL), 0);
+    world_expect_segments(&world, 1, 0);
+    world_restart(&world);
+    client = come_back();
+    publish(client, LIST_FIRST(&client->stages)->id, 0);
+    world_expect_segments(&world, 2, 0);
+    publish(client, stage(client, "region", "second")->id, 1);
+    manager_remove_client(world.manager, client);
+    world_expect_segments(&world, 2, 0);
+    world_deinit(&world);
+}
+END_TEST
+
 START_TEST(a_stage_ends_with_its_process_while_the_daemon_is_away) {
     pid_t pid = process_spawn();
 
@@ -475,6 +501,7 @@ SUITE_MAIN("stage", a_published_stage_is_a_version_and_an_attachment, one_of_two
            nobody_publishes_what_is_not_his, what_cannot_be_staged,
            a_publish_that_cannot_be_leaves_the_stage,
            the_hold_that_a_stage_becomes_keeps_an_attached_region, a_stage_outlives_the_daemon,
+           a_stage_of_a_region_with_a_sync_block,
            a_stage_ends_with_its_process_while_the_daemon_is_away,
            a_stage_ends_with_its_process_before_it_comes_back,
            a_publish_cut_off_before_its_commit_gives_the_stage_back,
