@@ -8,6 +8,7 @@
 
 static int take_options(json_t *parameters, const char *const *option, struct error *error) {
     const char *backing = option[CREATE_BACKING], *lifetime = option[CREATE_LIFETIME];
+    const char *huge_pages = option[CREATE_HUGE_PAGES];
     int r = 0;
 
     if (backing)
@@ -16,6 +17,9 @@ static int take_options(json_t *parameters, const char *const *option, struct er
     if (r == 0 && lifetime)
         r = parameters_set_word(parameters, "lifetime", lifetime, lifetime_from_word(lifetime),
                                 lifetime_words, error);
+    if (r == 0 && huge_pages)
+        r = parameters_set_word(parameters, "huge_pages", huge_pages,
+                                huge_pages_from_word(huge_pages), huge_pages_words, error);
     if (r == 0 && option[CREATE_MAX_SIZE])
         r = parameters_set_size(parameters, "max_size", option[CREATE_MAX_SIZE], error);
     if (r == 0 && option[CREATE_MODE])

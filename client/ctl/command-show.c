@@ -32,20 +32,22 @@ struct view {
     json_int_t writers;
     json_int_t created_usec;
     json_int_t changed_usec;
+    const char *huge_pages; /* NULL for none */
 };
 
 static int view_read(json_t *region, struct view *ret, struct error *error) {
     *ret = (struct view){0};
-    return ctl_unpack(
-        region, error,
-        "{s:s, s:I, s:s, s:I, s:I, s:I, s:I, s:s, s:s, s:o, s:o, s:s, s:I, s?o, s?o,"
-        " s:I, s:I, s:I, s:I}",
-        "name", &ret->name, "version", &ret->version, "backing", &ret->backing, "size", &ret->size,
-        "max_size", &ret->max_size, "owner_uid", &ret->owner_uid, "owner_gid", &ret->owner_gid,
-        "owner", &ret->owner, "mode", &ret->mode, "acl", &ret->acl, "attributes", &ret->attributes,
-        "lifetime", &ret->lifetime, "seconds", &ret->seconds, "remaining_seconds",
-        &ret->remaining_seconds, "owner_pid", &ret->owner_pid, "readers", &ret->readers, "writers",
-        &ret->writers, "created_usec", &ret->created_usec, "changed_usec", &ret->changed_usec);
+    return ctl_unpack(region, error,
+                      "{s:s, s:I, s:s, s:I, s:I, s:I, s:I, s:s, s:s, s:o, s:o, s:s, s:I, s?o, s?o,"
+                      " s:I, s:I, s:I, s:I, s?s}",
+                      "name", &ret->name, "version", &ret->version, "backing", &ret->backing,
+                      "size", &ret->size, "max_size", &ret->max_size, "owner_uid", &ret->owner_uid,
+                      "owner_gid", &ret->owner_gid, "owner", &ret->owner, "mode", &ret->mode, "acl",
+                      &ret->acl, "attributes", &ret->attributes, "lifetime", &ret->lifetime,
+                      "seconds", &ret->seconds, "remaining_seconds", &ret->remaining_seconds,
+                      "owner_pid", &ret->owner_pid, "readers", &ret->readers, "writers",
+                      &ret->writers, "created_usec", &ret->created_usec, "changed_usec",
+                      &ret->changed_usec, "huge_pages", &ret->huge_pages);
 }
 
 static void format_age(json_int_t usec, char ret[static SPAN_TEXT_MAX]) {
@@ -92,7 +94,7 @@ static int print_regions(const struct ctl *ctl, json_t *regions, struct error *e
 
     if (!table)
         return error_set(error, -ENOMEM, "no memory for a table");
-    json_array_foreach(regions, i, region) {
+    json_array_foreach (regions, i, region) {
         struct view view;
         int r = view_read(region, &view, error);
 
@@ -133,6 +135,13 @@ static int print_size(const struct ctl *ctl, const struct view *view, struct err
     return r;
 }
 
+static int print_backing(const struct ctl *ctl, const struct view *view, struct error *error) {
+    if (view->huge_pages)
+        return ctl_print_field(ctl, error, "Backing:", "%s, huge pages of %s", view->backing,
+                               view->huge_pages);
+    return ctl_print_field(ctl, error, "Backing:", "%s", view->backing);
+}
+
 static int print_lifetime(const struct ctl *ctl, const struct view *view, struct error *error) {
     char seconds[SPAN_TEXT_MAX], left[SPAN_TEXT_MAX];
 
@@ -158,7 +167,7 @@ static int print_access(const struct ctl *ctl, const struct view *view, struct e
 
     if (r == 0)
         r = ctl_print_field(ctl, error, "Mode:", "%s", view->mode);
-    json_array_foreach(view->acl, i, rule) {
+    json_array_foreach (view->acl, i, rule) {
         if (r == 0 && json_is_string(rule))
             r = ctl_print_field(ctl, error, i == 0 ? "Rules:" : "", "%s", json_string_value(rule));
     }
@@ -182,8 +191,7 @@ static int print_region(const struct ctl *ctl, const struct view *view, struct e
         return error_set(error, -EPROTO, "the daemon's reply makes no sense: attributes");
     if ((r = ctl_print_field(ctl, error, "Name:", "%s", view->name)) < 0 ||
         (r = ctl_print_field(ctl, error, "Version:", "%" JSON_INTEGER_FORMAT, view->version)) < 0 ||
-        (r = print_size(ctl, view, error)) < 0 ||
-        (r = ctl_print_field(ctl, error, "Backing:", "%s", view->backing)) < 0 ||
+        (r = print_size(ctl, view, error)) < 0 || (r = print_backing(ctl, view, error)) < 0 ||
         (r = print_lifetime(ctl, view, error)) < 0 || (r = print_access(ctl, view, error)) < 0 ||
         (r = ctl_print_field(ctl, error, "Attributes:", "%s", attributes)) < 0 ||
         (r = print_time(ctl, "Created:", view->created_usec, error)) < 0)
@@ -201,7 +209,7 @@ static int print_holders(const struct ctl *ctl, json_t *attachments, struct erro
 
     if (!table)
         return error_set(error, -ENOMEM, "no memory for a table");
-    json_array_foreach(attachments, i, attachment) {
+    json_array_foreach (attachments, i, attachment) {
         json_int_t pid, uid, version, client;
         const char *access;
         int connected;

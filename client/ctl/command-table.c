@@ -40,6 +40,7 @@ const struct command commands[] = {
                                      "persistent, attached or lease (default: persistent)"},
                 [CREATE_SECONDS] = {"seconds", "TIME",
                                     "duration of a lease, linger of attached (90, 5m, 3h, 2d)"},
+                [CREATE_HUGE_PAGES] = {"huge-pages", "SIZE", "a memfd of huge pages, 2M or 1G"},
             },
         .run = command_create,
     },

@@ -16,6 +16,7 @@ enum create_option {
     CREATE_ATTRIBUTES,
     CREATE_LIFETIME,
     CREATE_SECONDS,
+    CREATE_HUGE_PAGES,
 };
 
 enum put_option {

@@ -20,6 +20,7 @@ enum parameter_type {
     PARAMETER_OBJECT,
     PARAMETER_BACKING,
     PARAMETER_LIFETIME,
+    PARAMETER_HUGE_PAGES,
 };
 
 struct parameter {

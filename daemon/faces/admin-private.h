@@ -34,7 +34,7 @@ typedef void (*admin_handler)(struct admin_connection *connection, const struct 
 struct admin_method {
     const char *name;
     admin_handler answer;
-    struct parameter parameters[10];
+    struct parameter parameters[16];
     bool administrators; /* nobody else may call it */
 };
 

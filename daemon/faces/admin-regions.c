@@ -111,6 +111,7 @@ void admin_create_region(struct admin_connection *connection, const struct varli
         .max_size = parameter_number(parameters, "max_size", 0),
         .backing = backing_from_word(backing),
         .lifetime = lifetime_from_word(lifetime),
+        .huge_pages = huge_pages_from_word(parameter_text(parameters, "huge_pages", "")),
         .seconds = (uint32_t)parameter_number(parameters, "seconds", 0),
     };
 

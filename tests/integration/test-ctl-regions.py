@@ -76,6 +76,16 @@ class Regions(Case):
         for text in ("4 MiB (4194304 bytes)", "8 MiB", "memfd", "attached 5m", '"dtype": "<f4"'):
             self.assertIn(text, shown)
 
+    def test_create_of_huge_pages(self):
+        if os.path.exists("/sys/kernel/mm/hugepages/hugepages-2048kB"):
+            self.succeed("create", "huge", "3M", "--huge-pages=2M")
+            region = self.reply("show", "huge")["region"]
+            self.assertEqual((region["backing"], region["huge_pages"]), ("memfd", "2M"))
+            self.assertEqual((region["size"], region["max_size"]), (3 << 20, 4 << 20))
+            self.assertIn("memfd, huge pages of 2M", self.succeed("show", "huge").decode())
+        self.fail("create", "a", "1", "--huge-pages=2M", "--backing=shm", saying="only a memfd")
+        self.assertNotIn("huge_pages", self.reply("create", "a", "1")["region"])
+
     def test_create_with_nothing_but_a_size(self):
         region = self.reply("create", "--", "a", "1")["region"]
         self.assertEqual((region["mode"], region["lifetime"]), ("0600", "persistent"))
@@ -95,6 +105,7 @@ class Regions(Case):
             ("1", "--attributes=[]"),
             ("1", "--seconds=soon"),
             ("1", "--max-size=big"),
+            ("1", "--huge-pages=4K"),
             ("1", "--frob"),
             ("1", "2"),
             (),
