@@ -55,6 +55,7 @@ static int connection_new(const char *path, struct shmreg_conn **ret) {
     conn->socket = -1;
     SLIST_INIT(&conn->pages);
     LIST_INIT(&conn->regions);
+    LIST_INIT(&conn->blocks);
     TAILQ_INIT(&conn->mappings);
     TAILQ_INIT(&conn->detaches);
     r = socket_address(path, CLIENT_SOCKET_NAME, &conn->address);
@@ -104,6 +105,7 @@ void shmreg_disconnect(shmreg_conn *conn) {
         close_fd(&mapping->fd);
         free(mapping);
     }
+    block_list_deinit(&conn->blocks);
     while ((region = LIST_FIRST(&conn->regions))) {
         LIST_REMOVE(region, link);
         free(region);

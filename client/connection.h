@@ -15,6 +15,7 @@
 #include <sys/queue.h>
 #include <sys/un.h>
 
+#include "client/block.h"
 #include "client/mapping.h"
 #include "client/page.h"
 #include "client/region.h"
@@ -36,6 +37,7 @@ struct shmreg_conn {
     const struct page *page; /* of the last HELLO */
     struct page_list pages;
     LIST_HEAD(, shmreg_region) regions; /* every handle */
+    struct block_list blocks;
     struct mapping_table table;
     struct mapping_list mappings; /* every one that a handle leads to */
     struct mapping_list detaches; /* closed, but a daemon killed now might not know */

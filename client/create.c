@@ -73,7 +73,8 @@ int options_complete(const struct shmreg_options *options, uint32_t flags,
 }
 
 static uint32_t wire_flags(uint32_t flags) {
-    return (flags & SHMREG_EXISTING_OK) | (flags & SHMREG_HUGE_2M ? WIRE_HUGE_2M : 0) |
+    return (flags & SHMREG_EXISTING_OK) | (flags & SHMREG_SYNC_BLOCK ? WIRE_SYNC_BLOCK : 0) |
+           (flags & SHMREG_HUGE_2M ? WIRE_HUGE_2M : 0) |
            (flags & SHMREG_HUGE_1G ? WIRE_HUGE_1G : 0);
 }
 
@@ -134,8 +135,10 @@ int shmreg_create(shmreg_conn *conn, const char *name, uint64_t size,
                   const struct shmreg_options *options, shmreg_region **ret) {
     _cleanup_(cleanup_region_free) struct shmreg_region *region = NULL;
     struct shmreg_options complete;
-    int r = options_complete(
-        options, SHMREG_EXISTING_OK | SHMREG_DETACHED | SHMREG_HUGE_2M | SHMREG_HUGE_1G, &complete);
+    int r = options_complete(options,
+                             SHMREG_EXISTING_OK | SHMREG_DETACHED | SHMREG_SYNC_BLOCK |
+                                 SHMREG_HUGE_2M | SHMREG_HUGE_1G,
+                             &complete);
 
     if (r == 0)
         r = check_name(name);

@@ -44,6 +44,7 @@ static struct shmreg_description *copy(const struct wire_message *reply) {
         .rights = body->rights,
         .readers = body->readers,
         .writers = body->writers,
+        .flags = body->flags & WIRE_ATTACHMENT_SYNC_BLOCK ? SHMREG_SYNC_BLOCK : 0,
     };
     end = (char *)(description + 1);
     description->name = append(&end, reply, 0);

@@ -42,6 +42,7 @@ static void after_fork_in_child(void) {
         TAILQ_FOREACH (mapping, &conn->mappings, link)
             if (mapping->access & SHMREG_NO_FORK)
                 mapping_forget_memory(mapping);
+        block_list_forget_owners(&conn->blocks);
         pthread_mutex_init(&conn->talk, NULL);
         close_fd(&conn->socket);
         conn->linked = false;

@@ -4,6 +4,7 @@
 #include "client/mapping.h"
 
 #include "client/advice.h"
+#include "client/block.h"
 #include "client/connection.h"
 #include "client/failure.h"
 #include "client/huge.h"
@@ -38,6 +39,7 @@ void mapping_free(struct mapping *mapping) {
     /* First let go, then tell: the daemon's books never say less than what is mapped. */
     if (mapping->data)
         munmap(mapping->data, mapping->length);
+    block_detach(mapping);
     close_fd(&mapping->fd);
 
     pthread_mutex_lock(&conn->state);

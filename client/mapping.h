@@ -16,6 +16,7 @@
 #include "proto/status-slot.h"
 #include "proto/wire.h"
 
+struct block;
 struct shmreg_conn;
 
 struct mapping {
@@ -32,6 +33,7 @@ struct mapping {
     uint64_t id;
     uint32_t version;
     _Atomic uint64_t size; /* a region grows in place */
+    struct block *block;   /* the region's sync block; NULL if it has none */
 
     uint64_t attachment_id; /* 0 if the daemon knows of none */
     bool fresh;             /* the slot is one of the present link */

@@ -24,6 +24,7 @@ static void read_attachment(const struct call *call, size_t i, struct wire_attac
 static int attach_all(struct call *call, struct shmreg_region *regions[], size_t count) {
     const struct wire_open_reply *reply = call->reply.body;
     struct wire_attachment attachment;
+    size_t n_fds = count;
     int r = 0;
 
     if (reply->count != count || call->reply.string[0].length != count * sizeof(attachment))
@@ -34,13 +35,14 @@ static int attach_all(struct call *call, struct shmreg_region *regions[], size_t
         read_attachment(call, i, &attachment);
         one = mapping_attach(regions[i]->mapping, &attachment);
         r = r < 0 ? r : one;
+        n_fds += (attachment.flags & WIRE_ATTACHMENT_SYNC_BLOCK) != 0;
     }
     if (r < 0)
         return r;
     if (call->starved)
         return fail(-EMFILE, "region '%s': this process has no free descriptor",
                     regions[0]->mapping->name);
-    if (call->fds.count != count)
+    if (call->fds.count != n_fds)
         return fail(-EPROTO, "the daemon sent %zu descriptors for %zu regions", call->fds.count,
                     count);
     return 0;
@@ -48,11 +50,13 @@ static int attach_all(struct call *call, struct shmreg_region *regions[], size_t
 
 static int map_all(struct call *call, struct shmreg_region *regions[], size_t count) {
     struct wire_attachment attachment;
-    int r = 0;
+    int *fd = call->fds.fd, r = 0;
 
     for (size_t i = 0; i < count && r == 0; i++) {
         read_attachment(call, i, &attachment);
-        r = mapping_map(regions[i]->mapping, &attachment, steal_fd(&call->fds.fd[i]));
+        r = mapping_map(regions[i]->mapping, &attachment, steal_fd(fd++));
+        if (r == 0 && attachment.flags & WIRE_ATTACHMENT_SYNC_BLOCK)
+            r = block_attach(regions[i]->mapping, *fd++);
     }
     return r;
 }

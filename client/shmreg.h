@@ -29,7 +29,7 @@
  * Threads. A connection and its regions may be used by any number of threads at once, except that
  * shmreg_disconnect() must be the last call on a connection and shmreg_close() the last on that
  * handle, and shmreg_drop_old() on a handle must not run beside any other call on it but
- * shmreg_wait(). A call that asks the daemon waits for such calls of other threads on the same
+ * shmreg_wait() and shmreg_wait_event(). A call that asks the daemon waits for such calls of other threads on the same
  * connection; shmreg_close() and an open that shares a mapping wait for nobody. No function here
  * may be called from a signal handler, and none but shmreg_guard() installs one.
  *
@@ -118,6 +118,7 @@ enum shmreg_lifetime {
 /* Flags of shmreg_create(). */
 #define SHMREG_EXISTING_OK 1u /* if the region exists already, take it as it is */
 #define SHMREG_DETACHED 2u    /* create only: nothing is mapped, *ret becomes NULL (ret may be) */
+#define SHMREG_SYNC_BLOCK 4u  /* with a sync block: lock, sequence and event, see shmreg_lock() */
 #define SHMREG_HUGE_2M 16u    /* a memfd of huge pages of 2 MiB that the host has set aside */
 #define SHMREG_HUGE_1G 32u    /* the same, of 1 GiB */
 
@@ -179,6 +180,7 @@ struct shmreg_description {
     uint32_t rights;  /* the caller's: 1 read, 2 write, 4 manage */
     uint32_t readers; /* attachments for reading */
     uint32_t writers; /* attachments for writing */
+    uint32_t flags;   /* SHMREG_SYNC_BLOCK */
 };
 
 /*
@@ -449,6 +451,109 @@ int shmreg_numa(shmreg_region *region, enum shmreg_numa_policy policy, uint64_t 
  */
 int shmreg_guard(const shmreg_region *region, void (*access)(void *data), void *data,
                  uint64_t *ret_offset);
+
+/*
+ * The sync block. A region that is created with SHMREG_SYNC_BLOCK has one more page (which counts
+ * against the limit on bytes), with a lock, a sequence and an event. It belongs to the region and
+ * not to a version: it goes on when the content is replaced, and when the daemon is restarted. A
+ * file region's begins anew with each boot.
+ *
+ * Only handles opened with SHMREG_WRITE may lock, write and notify; all may read the sequence and
+ * wait for the event. Writers have the page mapped for writing, so they trust each other with it: a
+ * hostile one can break the lock for the others (and, unless the region is a memfd, cut the page
+ * off under all, a SIGBUS). Readers trust nobody with their data: what they do is read. All users
+ * of a lock have to be in one PID namespace, as it knows its owner by a thread id.
+ *
+ * Each of these functions, where it returns an int, may return
+ *     -EOPNOTSUPP  the region has no sync block
+ *     -EACCES      the handle was opened with SHMREG_READ
+ */
+
+/*
+ * Locks the region, for a single thread of all that use it anywhere. Costs no system call while
+ * nobody else wants it, and never asks the daemon. The last handle to the region is not to be
+ * closed while it is held.
+ *
+ * @timeout_msec: how long to wait at most; 0 does not wait, a negative number is without end
+ *
+ * -EOWNERDEAD      the last owner died (or its thread ended) with the lock. The lock is now held by
+ *                  this thread, but the data may be half changed: make it whole, call
+ *                  shmreg_lock_recovered(), go on.
+ * -ETIMEDOUT       somebody else has it
+ * -EDEADLK         this thread has it
+ * -ENOTRECOVERABLE an owner after the dead one unlocked without shmreg_lock_recovered(): the lock of
+ *                  this region is of no use any more, a new region has to take its place
+ */
+int shmreg_lock(shmreg_region *region, int timeout_msec);
+
+/* After -EOWNERDEAD: the data is whole again. A sequence that the dead one left at writing is at
+ * rest again. -EPERM if this thread does not have the lock, -EINVAL if nobody died. */
+int shmreg_lock_recovered(shmreg_region *region);
+
+/* Unlocks, and ends what shmreg_write_begin() began. -EPERM if this thread does not have the lock
+ * through this handle or one that shares its block. */
+int shmreg_unlock(shmreg_region *region);
+
+/*
+ * The sequence lets readers read without a lock, and know afterwards whether they saw the data
+ * whole:
+ *
+ *     do {
+ *         if (shmreg_read_begin(region, 1000, &begun) < 0)
+ *             ...
+ *         memcpy(mine, shmreg_data(region), size);
+ *     } while (shmreg_read_retry(region, begun));
+ *
+ * What is read before shmreg_read_retry() said false may be any mixture: copy it, and follow no
+ * pointer or index in it. To the C language it is a data race unless the accesses are atomic.
+ *
+ * read_begin waits while a writer writes (it spins, then yields, then naps), for at most
+ * @timeout_msec, negative for without end: a writer that died while it wrote leaves the sequence
+ * at writing until the next owner of the lock has recovered. No system call when nobody writes.
+ *
+ * -ETIMEDOUT  a writer was writing all the time, or died at it
+ */
+int shmreg_read_begin(const shmreg_region *region, int timeout_msec, uint64_t *ret);
+bool shmreg_read_retry(const shmreg_region *region, uint64_t begun);
+
+/* Around the changes of a writer who has the lock. After a writer that died, begin also takes over
+ * the sequence it left. -EPERM if this thread does not have the lock, -EALREADY for a begin after
+ * a begin, or an end without one. */
+int shmreg_write_begin(shmreg_region *region);
+int shmreg_write_end(shmreg_region *region);
+
+/* Adds one to the region's event and wakes all who wait for it. Needs no lock. One system call. */
+int shmreg_notify(shmreg_region *region);
+
+/*
+ * Sleeps until the event is another than @last: 0, at once if it is another already. What the
+ * caller reads then comes after what the notifier wrote before.
+ *
+ * @timeout_msec: how long at most; 0 does not sleep, a negative number is without end
+ * @ret: receives the event as it is, also with -ETIMEDOUT: it is @last of the next call
+ *
+ * -ETIMEDOUT  nobody has notified
+ */
+int shmreg_wait_event(shmreg_region *region, uint32_t last, int timeout_msec, uint32_t *ret);
+
+/*
+ * Locks a range of bytes against others: an open-file-description lock (fcntl(2), F_OFD_SETLK) on
+ * shmreg_fd(), which programs in any language can take. Any region has it. The lock is advisory, on
+ * the version that is mapped, and belongs to the mapping: handles that share one (and a forked
+ * child) share its locks and do not exclude each other. It goes when it is unlocked, when the
+ * mapping is unmapped, or when the last process that has it ends, however it ends. One system call.
+ *
+ * @length: 0 for everything from @offset on
+ * @exclusive: against all others, needs SHMREG_WRITE; else only against exclusive ones
+ * @wait: until it is free, without end: the kernel sees no deadlock of such locks
+ *
+ * -EAGAIN  somebody else has locked some of it (without @wait)
+ * -EACCES  an exclusive lock through a handle opened with SHMREG_READ
+ * -EINVAL  the range is none
+ */
+int shmreg_lock_range(shmreg_region *region, uint64_t offset, uint64_t length, bool exclusive,
+                      bool wait);
+int shmreg_unlock_range(shmreg_region *region, uint64_t offset, uint64_t length);
 
 /* What went wrong in the last failed call of the calling thread, as a sentence; "" before any.
  * Valid until that thread's next call into the library. */
