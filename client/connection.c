@@ -54,8 +54,10 @@ static int connection_new(const char *path, struct shmreg_conn **ret) {
     pthread_mutex_init(&conn->state, NULL);
     conn->socket = -1;
     SLIST_INIT(&conn->pages);
+    conn->loop = LOOP_NONE;
     LIST_INIT(&conn->regions);
     LIST_INIT(&conn->blocks);
+    TAILQ_INIT(&conn->news);
     TAILQ_INIT(&conn->mappings);
     TAILQ_INIT(&conn->detaches);
     r = socket_address(path, CLIENT_SOCKET_NAME, &conn->address);
@@ -110,6 +112,7 @@ void shmreg_disconnect(shmreg_conn *conn) {
         LIST_REMOVE(region, link);
         free(region);
     }
+    loop_close(&conn->loop);
     close_fd(&conn->socket);
     connection_forget_detaches(conn, SIZE_MAX);
     mapping_table_deinit(&conn->table);
@@ -148,8 +151,7 @@ void connection_forget_detaches(struct shmreg_conn *conn, size_t count) {
     }
 }
 
-static int receive_reply(struct shmreg_conn *conn, const struct wire_header *asked,
-                         struct call *call) {
+static int receive(struct shmreg_conn *conn, struct call *call) {
     struct wire_header *header = (struct wire_header *)conn->reply;
     struct error error = {0};
     int r = packet_receive(conn->socket, conn->reply, sizeof(conn->reply), &call->fds);
@@ -167,6 +169,18 @@ static int receive_reply(struct shmreg_conn *conn, const struct wire_header *ask
     r = wire_decode(WIRE_REPLY_SIDE, conn->reply, (size_t)r, call->fds.count, &call->reply, &error);
     if (r < 0)
         return fail(-EPROTO, "the daemon's answer makes no sense: %s", error.text);
+    return 0;
+}
+
+static int receive_reply(struct shmreg_conn *conn, const struct wire_header *asked,
+                         struct call *call) {
+    const struct wire_header *header = &call->reply.header;
+    int r;
+
+    while ((r = receive(conn, call)) == 0 && is_news(header))
+        loop_ring(&conn->loop, 0);
+    if (r < 0)
+        return r;
     if (header->flags & WIRE_CONTINUES && !call->progress)
         return fail(-EPROTO, "the daemon's answer has parts where it should be whole");
     if (header->op != asked->op || header->serial != asked->serial)
@@ -222,7 +236,7 @@ static int exchange_request(struct shmreg_conn *conn, size_t size, struct call *
     return r;
 }
 
-int connection_call(struct shmreg_conn *conn, struct call *call) {
+static int ask(struct shmreg_conn *conn, struct call *call) {
     struct wire_header header = {.op = (uint16_t)call->op, .serial = ++conn->serial};
     int size = wire_encode(&header, call->body, call->strings, conn->request);
     int64_t deadline = 0;
@@ -246,4 +260,16 @@ int connection_call(struct shmreg_conn *conn, struct call *call) {
             return r;
         call->repeated = true;
     }
+}
+
+int connection_call(struct shmreg_conn *conn, struct call *call) {
+    int r;
+
+    loop_remove_socket(&conn->loop, conn->socket);
+    r = ask(conn, call);
+    if (conn->linked)
+        loop_add_socket(&conn->loop, conn->socket);
+    else
+        loop_ring(&conn->loop, 0);
+    return r;
 }

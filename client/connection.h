@@ -16,6 +16,7 @@
 #include <sys/un.h>
 
 #include "client/block.h"
+#include "client/loop.h"
 #include "client/mapping.h"
 #include "client/page.h"
 #include "client/region.h"
@@ -36,8 +37,10 @@ struct shmreg_conn {
     bool inherited; /* from the process that forked; nothing here is known to the daemon as ours */
     const struct page *page; /* of the last HELLO */
     struct page_list pages;
+    struct loop loop;
     LIST_HEAD(, shmreg_region) regions; /* every handle */
     struct block_list blocks;
+    TAILQ_HEAD(, shmreg_region) news;   /* those that have some */
     struct mapping_table table;
     struct mapping_list mappings; /* every one that a handle leads to */
     struct mapping_list detaches; /* closed, but a daemon killed now might not know */
@@ -77,6 +80,11 @@ static inline void call_close_fds(struct call *call) {
  * held. Returns 0, or a negative errno of the connection or of the daemon, with its sentence kept.
  */
 int connection_call(struct shmreg_conn *conn, struct call *call);
+
+/* The message that nobody asked for. */
+static inline bool is_news(const struct wire_header *header) {
+    return header->op == WIRE_NEWS && header->flags == WIRE_REPLY && header->serial == 0;
+}
 
 /* One exchange on the socket as it is: the reply may be an error of the daemon. -ECONNRESET when
  * the daemon is gone, -EAGAIN when it takes longer than a time limit of the socket, -EPROTO. */

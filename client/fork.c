@@ -45,6 +45,7 @@ static void after_fork_in_child(void) {
         block_list_forget_owners(&conn->blocks);
         pthread_mutex_init(&conn->talk, NULL);
         close_fd(&conn->socket);
+        loop_close(&conn->loop);
         conn->linked = false;
         conn->inherited = true;
         pthread_mutex_unlock(&conn->state);

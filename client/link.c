@@ -23,6 +23,7 @@
 
 void link_drop(struct shmreg_conn *conn) {
     pthread_mutex_lock(&conn->state);
+    loop_remove_socket(&conn->loop, conn->socket);
     close_fd(&conn->socket);
     conn->linked = false;
     pthread_mutex_unlock(&conn->state);
@@ -192,6 +193,18 @@ static int restore(struct shmreg_conn *conn) {
     return r;
 }
 
+/* A loop learns what changed meanwhile, and is told again from now on. A daemon that is too old for
+ * that is one to go on with all the same. */
+static int watch(struct shmreg_conn *conn) {
+    struct wire_watch_request body = {.enable = 1};
+    _cleanup_(call_close_fds) struct call call = {.op = WIRE_WATCH, .body = &body};
+    int r = link_exchange(conn, &call);
+
+    conn->loop.pause_msec = 0;
+    loop_ring(&conn->loop, 0);
+    return r;
+}
+
 static int make(struct shmreg_conn *conn, int64_t deadline_msec) {
     bool resumed = false;
     int r = link_connect(conn, deadline_msec);
@@ -203,6 +216,8 @@ static int make(struct shmreg_conn *conn, int64_t deadline_msec) {
     start_over(conn, resumed);
     if (!resumed)
         r = restore(conn);
+    if (r == 0 && loop_is_open(&conn->loop))
+        r = watch(conn);
     if (r == 0)
         r = limit_waiting(conn, 0);
     if (r < 0)

@@ -54,6 +54,16 @@ void mapping_free(struct mapping *mapping) {
     free(mapping);
 }
 
+/* The flags that belong to the slot's version: if it has moved since, what they must have been. */
+static uint32_t flags_at(const struct mapping *mapping) {
+    struct status_words words = status_slot_read(mapping->slot);
+
+    if (words.version == mapping->slot_version)
+        return words.flags;
+    return SLOT_LIVE | (words.flags & SLOT_TURN_MASK) |
+           mapping->version << SLOT_REGION_VERSION_SHIFT;
+}
+
 int mapping_attach(struct mapping *mapping, const struct wire_attachment *attachment) {
     const struct page *page = mapping->conn->page;
 
@@ -68,6 +78,7 @@ int mapping_attach(struct mapping *mapping, const struct wire_attachment *attach
     mapping->size = attachment->size;
     mapping->slot = &page->slots[attachment->slot];
     mapping->slot_version = attachment->slot_version;
+    mapping->slot_flags = flags_at(mapping);
     mapping->fresh = true;
     return 0;
 }
@@ -148,6 +159,7 @@ bool mapping_take_over(struct mapping *mapping, struct mapping *newer) {
     mapping->size = newer->size;
     mapping->slot = newer->slot;
     mapping->slot_version = newer->slot_version;
+    mapping->slot_flags = newer->slot_flags;
     mapping->fresh = true;
     newer->attachment_id = unneeded;
     return true;

@@ -39,6 +39,7 @@ struct mapping {
     bool fresh;             /* the slot is one of the present link */
     const struct status_slot *slot;
     uint32_t slot_version;   /* what the slot said when the daemon was last asked */
+    uint32_t slot_flags;     /* the same */
     _Atomic uint32_t losses; /* how often what handles know of the slot became worthless */
 
     bool in_table;

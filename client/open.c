@@ -102,11 +102,19 @@ static void selection_undo(struct selection *selection, size_t count) {
         region_free(selection->asked[i]);
 }
 
+/* From now on it is the caller's. */
+static struct shmreg_region *hand_out(struct shmreg_region *region) {
+    pthread_mutex_lock(&region->conn->state);
+    region->silent = false;
+    pthread_mutex_unlock(&region->conn->state);
+    return region;
+}
+
 static int select_region(struct shmreg_conn *conn, struct selection *selection, size_t i,
                          const char *name, uint32_t access) {
     int r;
 
-    selection->shared[i] = region_share(conn, name, access);
+    selection->shared[i] = region_share(conn, name, access, true);
     if (selection->shared[i])
         return 0;
     r = check_name(name);
@@ -139,7 +147,7 @@ int shmreg_open_many(shmreg_conn *conn, const char *const names[], size_t count,
         return r;
     }
     for (size_t i = 0, asked = 0; i < count; i++)
-        ret[i] = selection.shared[i] ? selection.shared[i] : selection.asked[asked++];
+        ret[i] = selection.shared[i] ? hand_out(selection.shared[i]) : selection.asked[asked++];
     return 0;
 }
 
@@ -148,12 +156,13 @@ int region_open(struct shmreg_conn *conn, const char *name, uint32_t access,
     _cleanup_(cleanup_region_free) struct shmreg_region *region = NULL;
     int r;
 
-    *ret = region_share(conn, name, access);
+    *ret = region_share(conn, name, access, true);
     if (*ret)
         return 0;
     region = region_new(conn, name, access);
     if (!region)
         return -ENOMEM;
+    region->silent = true;
     r = open_regions(conn, &region, 1);
     if (r < 0)
         return r;
@@ -162,7 +171,7 @@ int region_open(struct shmreg_conn *conn, const char *name, uint32_t access,
 }
 
 int shmreg_open(shmreg_conn *conn, const char *name, uint32_t access, shmreg_region **ret) {
-    struct shmreg_region *region = region_share(conn, name, access);
+    struct shmreg_region *region = region_share(conn, name, access, false);
 
     if (!region)
         return shmreg_open_many(conn, &name, 1, access, ret);

@@ -30,6 +30,8 @@ void region_lead_to(struct shmreg_region *region, struct mapping *mapping) {
     atomic_store_explicit(&region->slot, mapping->slot, memory_order_release);
     atomic_store_explicit(&region->seen, mapping->slot_version, memory_order_release);
     atomic_store_explicit(&region->losses, mapping->losses, memory_order_release);
+    region->told = (struct status_words){mapping->slot_version, mapping->slot_flags};
+    region->told_losses = mapping->losses;
     atomic_store_explicit(&region->mapping, mapping, memory_order_release);
 }
 
@@ -52,13 +54,15 @@ void region_install(struct shmreg_region *region) {
         mapping_free(newer);
 }
 
-struct shmreg_region *region_share(struct shmreg_conn *conn, const char *name, uint32_t access) {
+struct shmreg_region *region_share(struct shmreg_conn *conn, const char *name, uint32_t access,
+                                   bool silent) {
     _cleanup_free_ struct shmreg_region *region = calloc(1, sizeof(*region));
     struct mapping *mapping;
 
     if (!region)
         return NULL;
     region->conn = conn;
+    region->silent = silent;
     pthread_mutex_lock(&conn->state);
     mapping = mapping_find_current(conn, name, access);
     if (mapping)
@@ -74,6 +78,8 @@ static void give_back(struct shmreg_region *region) {
 
     pthread_mutex_lock(&conn->state);
     LIST_REMOVE(region, link);
+    if (region->news != 0)
+        TAILQ_REMOVE(&conn->news, region, news_link);
     last = mapping_release(mapping);
     pthread_mutex_unlock(&conn->state);
     free(region);

@@ -26,6 +26,13 @@ struct shmreg_region {
     struct shmreg_region
         *older; /* a chain of handles that nobody else has: old mappings it keeps */
     LIST_ENTRY(shmreg_region) link; /* of regions */
+
+    /* With `state` held. */
+    bool silent;              /* nobody but the library has it: there is no news for it */
+    struct status_words told; /* what the slot said when the handle last had news of it */
+    uint32_t told_losses;
+    uint32_t news; /* SHMREG_NEWS_..., yet to be told: then it is in the list of such */
+    TAILQ_ENTRY(shmreg_region) news_link;
 };
 
 static inline struct mapping *region_mapping(const struct shmreg_region *region) {
@@ -42,12 +49,14 @@ DEFINE_CLEANUP(struct shmreg_region *, region_free);
 /* Puts it into the connection's lists, with its mapping or the one that has taken over from it. */
 void region_install(struct shmreg_region *region);
 
-/* A handle to a mapping that is known to be current without asking anybody; else NULL. */
-struct shmreg_region *region_share(struct shmreg_conn *conn, const char *name, uint32_t access);
+/* A handle to a mapping that is known to be current without asking anybody; else NULL. A @silent one
+ * is not its caller's yet, or never. */
+struct shmreg_region *region_share(struct shmreg_conn *conn, const char *name, uint32_t access,
+                                   bool silent);
 
 /* With `state` held: leads it to the mapping, whose slot it has seen with that. */
 void region_lead_to(struct shmreg_region *region, struct mapping *mapping);
 
-/* A handle like what shmreg_open() gives, with `talk` held. */
+/* A silent handle, else like what shmreg_open() gives, with `talk` held. */
 int region_open(struct shmreg_conn *conn, const char *name, uint32_t access,
                 struct shmreg_region **ret);

@@ -14,9 +14,9 @@
  *         errx(1, "%s", shmreg_error_message());
  *     memcpy(shmreg_data(region), prices, sizeof(prices));
  *
- * Errors. Functions that return int return 0 or a negative errno; shmreg_error_message() has the
- * sentence that says which name, which limit, which right. Besides the codes named at each
- * function, every function that talks to the daemon may return
+ * Errors. Functions that return int return 0 or a negative errno, unless they say what else;
+ * shmreg_error_message() has the sentence that says which name, which limit, which right. Besides
+ * the codes named at each function, every function that talks to the daemon may return
  *     -ENOMEM     no memory for the request
  *     -EMFILE     the process has no free descriptor (getrlimit(2), RLIMIT_NOFILE)
  *     -ENOENT, -ECONNREFUSED, -EACCES
@@ -45,7 +45,8 @@
  * Data already mapped is never affected, not even that of a region which is gone when the daemon
  * is back. Programs that call nothing notice nothing.
  *
- * Descriptors. One for each connection and one for each region that is mapped, all close-on-exec.
+ * Descriptors. One for each connection, two more for shmreg_conn_fd(), and one for each region that
+ * is mapped, all close-on-exec.
  */
 #ifndef SHMREG_H
 #define SHMREG_H
@@ -419,6 +420,55 @@ int shmreg_refresh(shmreg_region *region);
 /* Gives back the older versions that shmreg_refresh() has left mapped: pointers into them end
  * here. Waits for nobody. */
 void shmreg_drop_old(shmreg_region *region);
+
+/* What shmreg_process() reports, more than one at once if so much has happened. */
+#define SHMREG_NEWS_PUBLISHED 1u /* there is another version, of whatever size */
+#define SHMREG_NEWS_RESIZED 2u   /* the same version has another size */
+#define SHMREG_NEWS_SEALED 4u    /* nobody writes to the version that is current now any more */
+#define SHMREG_NEWS_DESTROYED                                                                      \
+    8u /* the region was destroyed or reaped, or a daemon that came back
+                                    would not give it again; the last news of this handle, until
+                                    a shmreg_refresh() finds a new region of that name */
+
+/*
+ * A descriptor for poll(2), epoll(7), libevent and the like: readable when shmreg_process() has
+ * something to do. For programs that have an event loop, and many regions; who has one region and a
+ * thread to spare sleeps in shmreg_wait().
+ *
+ * It belongs to the connection, stays the same when the daemon goes away and comes back, and ends
+ * with shmreg_disconnect(). Do nothing with it but wait for it to be readable. The first call asks
+ * the daemon, and takes two descriptors more (an epoll and a timer descriptor); later ones return
+ * the same number. In the child of a fork(2) it is closed: the child asks for its own. A call of
+ * another thread does not make it readable.
+ *
+ * Returns the descriptor or a negative errno.
+ */
+int shmreg_conn_fd(shmreg_conn *conn);
+
+/*
+ * Finds out what has happened to the regions of this connection since it was last said, and calls
+ * @news for each handle there is something to say of, with the SHMREG_NEWS_... bits. Call it when
+ * shmreg_conn_fd() is readable, or whenever it suits.
+ *
+ * Nothing is lost: what happens between two calls is reported by the second, once for each handle,
+ * however much it was. What a shmreg_refresh() has already led a handle to is not reported. Changes
+ * by this very program are, if they are to regions it has open.
+ *
+ * @news is called by the calling thread and with no lock held, so it may call anything here but
+ * shmreg_disconnect(): shmreg_refresh() to go on with what is current, shmreg_close() of this handle
+ * or of any other. A handle that another thread closes must not be closed while this runs; one that
+ * another thread is just opening may be reported before its open returns.
+ *
+ * It does not wait: neither for the daemon to answer nor for calls of other threads. If the daemon
+ * went away, it looks for it, restores what was held (that asks the daemon, for at most a second
+ * without an answer), and goes on; while there is none, it returns the negative errno of
+ * shmreg_connect(), and shmreg_conn_fd() becomes readable when it is time to look again (after a
+ * millisecond at first, then ever later, up to a second). Regions are reported all the same.
+ *
+ * Returns the number of handles reported, or a negative errno if there was none.
+ */
+int shmreg_process(shmreg_conn *conn,
+                   void (*news)(void *data, shmreg_region *region, uint32_t what), void *data);
 
 /*
  * Says on which NUMA nodes pages of this version are to be: mbind(2), bit n of @nodes for node n, 0
