@@ -13,6 +13,7 @@ static char *format(const struct region_record *record) {
     struct segment segment = {
         .backing = record->backing,
         .version = record->version,
+        .huge_pages = record->huge_pages,
         .size = record->size,
         .max_size = record->max_size,
     };

@@ -78,6 +78,30 @@ START_TEST(a_region_comes_back_whole) {
 }
 END_TEST
 
+START_TEST(huge_pages_come_back) {
+    struct segment huge = {
+        .backing = BACKING_MEMFD,
+        .huge_pages = HUGE_PAGES_1G,
+        .version = 1,
+        .size = 1,
+        .max_size = 1u << 30,
+    };
+    struct region copy = region;
+    _cleanup_free_ char *ordinary = region_record_format(&region), *text = NULL;
+    struct region_record record = parse(ordinary);
+
+    ck_assert_uint_eq(record.huge_pages, 0);
+    region_record_deinit(&record);
+    copy.segment = &huge;
+    text = region_record_format(&copy);
+    record = parse(text);
+    ck_assert_uint_eq(record.huge_pages, HUGE_PAGES_1G);
+    region_record_deinit(&record);
+    *strstr(text, "1G") = '3';
+    ck_assert_int_eq(region_record_parse(text, &record, NULL), -EBADMSG);
+}
+END_TEST
+
 static void expect_refused(const json_t *json, const char *what) {
     _cleanup_free_ char *text = json_dumps(json, 0);
     struct region_record record = {0};
@@ -267,7 +291,7 @@ START_TEST(a_holder_without_a_key_or_with_another_type_is_refused) {
 }
 END_TEST
 
-SUITE_MAIN("record", a_region_comes_back_whole,
+SUITE_MAIN("record", a_region_comes_back_whole, huge_pages_come_back,
            a_region_without_a_key_or_with_another_type_is_refused,
            a_region_whose_values_contradict_each_other_is_refused, what_is_no_object_is_refused,
            every_cut_of_a_record_is_refused, the_largest_holder_comes_back_whole,

@@ -1,6 +1,6 @@
 /*
- * The words for backings and lifetimes: numbers and words lead to each other, and the sentence
- * that offers them has them all.
+ * The words for backings, lifetimes and huge pages: numbers and words lead to each other, and the
+ * sentence that offers them has them all.
  */
 #include "proto/words.h"
 #include "tests/unit/suite.h"
@@ -37,4 +37,18 @@ START_TEST(lifetimes) {
 }
 END_TEST
 
-SUITE_MAIN("words", backings, lifetimes);
+START_TEST(huge_pages) {
+#define X(name, number, word)                                                                      \
+    ck_assert_str_eq(huge_pages_to_word(number), word);                                            \
+    ck_assert_uint_eq(huge_pages_from_word(word), number);                                         \
+    ck_assert_ptr_nonnull(strstr(huge_pages_words, word));
+    HUGE_PAGES(X)
+#undef X
+    ck_assert_ptr_null(huge_pages_to_word(0));
+    ck_assert_ptr_null(huge_pages_to_word(3));
+    ck_assert_uint_eq(huge_pages_from_word("2m"), 0);
+    ck_assert_uint_eq(huge_pages_from_word(""), 0);
+}
+END_TEST
+
+SUITE_MAIN("words", backings, lifetimes, huge_pages);
