@@ -20,6 +20,8 @@ static int take_options(json_t *parameters, const char *const *option, struct er
     if (r == 0 && huge_pages)
         r = parameters_set_word(parameters, "huge_pages", huge_pages,
                                 huge_pages_from_word(huge_pages), huge_pages_words, error);
+    if (r == 0 && option[CREATE_SYNC_BLOCK])
+        r = parameters_set(parameters, "sync_block", json_true(), error);
     if (r == 0 && option[CREATE_MAX_SIZE])
         r = parameters_set_size(parameters, "max_size", option[CREATE_MAX_SIZE], error);
     if (r == 0 && option[CREATE_MODE])

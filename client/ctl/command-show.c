@@ -33,21 +33,22 @@ struct view {
     json_int_t created_usec;
     json_int_t changed_usec;
     const char *huge_pages; /* NULL for none */
+    int sync_block;
 };
 
 static int view_read(json_t *region, struct view *ret, struct error *error) {
     *ret = (struct view){0};
-    return ctl_unpack(region, error,
-                      "{s:s, s:I, s:s, s:I, s:I, s:I, s:I, s:s, s:s, s:o, s:o, s:s, s:I, s?o, s?o,"
-                      " s:I, s:I, s:I, s:I, s?s}",
-                      "name", &ret->name, "version", &ret->version, "backing", &ret->backing,
-                      "size", &ret->size, "max_size", &ret->max_size, "owner_uid", &ret->owner_uid,
-                      "owner_gid", &ret->owner_gid, "owner", &ret->owner, "mode", &ret->mode, "acl",
-                      &ret->acl, "attributes", &ret->attributes, "lifetime", &ret->lifetime,
-                      "seconds", &ret->seconds, "remaining_seconds", &ret->remaining_seconds,
-                      "owner_pid", &ret->owner_pid, "readers", &ret->readers, "writers",
-                      &ret->writers, "created_usec", &ret->created_usec, "changed_usec",
-                      &ret->changed_usec, "huge_pages", &ret->huge_pages);
+    return ctl_unpack(
+        region, error,
+        "{s:s, s:I, s:s, s:I, s:I, s:I, s:I, s:s, s:s, s:o, s:o, s:s, s:I, s?o, s?o,"
+        " s:I, s:I, s:I, s:I, s?s, s:b}",
+        "name", &ret->name, "version", &ret->version, "backing", &ret->backing, "size", &ret->size,
+        "max_size", &ret->max_size, "owner_uid", &ret->owner_uid, "owner_gid", &ret->owner_gid,
+        "owner", &ret->owner, "mode", &ret->mode, "acl", &ret->acl, "attributes", &ret->attributes,
+        "lifetime", &ret->lifetime, "seconds", &ret->seconds, "remaining_seconds",
+        &ret->remaining_seconds, "owner_pid", &ret->owner_pid, "readers", &ret->readers, "writers",
+        &ret->writers, "created_usec", &ret->created_usec, "changed_usec", &ret->changed_usec,
+        "huge_pages", &ret->huge_pages, "sync_block", &ret->sync_block);
 }
 
 static void format_age(json_int_t usec, char ret[static SPAN_TEXT_MAX]) {
@@ -192,6 +193,8 @@ static int print_region(const struct ctl *ctl, const struct view *view, struct e
     if ((r = ctl_print_field(ctl, error, "Name:", "%s", view->name)) < 0 ||
         (r = ctl_print_field(ctl, error, "Version:", "%" JSON_INTEGER_FORMAT, view->version)) < 0 ||
         (r = print_size(ctl, view, error)) < 0 || (r = print_backing(ctl, view, error)) < 0 ||
+        (r = ctl_print_field(ctl, error, "Sync block:", "%s", view->sync_block ? "yes" : "no")) <
+            0 ||
         (r = print_lifetime(ctl, view, error)) < 0 || (r = print_access(ctl, view, error)) < 0 ||
         (r = ctl_print_field(ctl, error, "Attributes:", "%s", attributes)) < 0 ||
         (r = print_time(ctl, "Created:", view->created_usec, error)) < 0)

@@ -41,6 +41,7 @@ const struct command commands[] = {
                 [CREATE_SECONDS] = {"seconds", "TIME",
                                     "duration of a lease, linger of attached (90, 5m, 3h, 2d)"},
                 [CREATE_HUGE_PAGES] = {"huge-pages", "SIZE", "a memfd of huge pages, 2M or 1G"},
+                [CREATE_SYNC_BLOCK] = {"sync-block", NULL, "with a lock, a sequence and an event"},
             },
         .run = command_create,
     },

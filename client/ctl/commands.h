@@ -17,6 +17,7 @@ enum create_option {
     CREATE_LIFETIME,
     CREATE_SECONDS,
     CREATE_HUGE_PAGES,
+    CREATE_SYNC_BLOCK,
 };
 
 enum put_option {

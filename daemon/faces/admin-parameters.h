@@ -18,6 +18,7 @@ enum parameter_type {
     PARAMETER_NUMBER,  /* not negative */
     PARAMETER_SECONDS, /* 32 bits */
     PARAMETER_OBJECT,
+    PARAMETER_BOOL,
     PARAMETER_BACKING,
     PARAMETER_LIFETIME,
     PARAMETER_HUGE_PAGES,

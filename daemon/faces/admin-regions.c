@@ -112,6 +112,7 @@ void admin_create_region(struct admin_connection *connection, const struct varli
         .backing = backing_from_word(backing),
         .lifetime = lifetime_from_word(lifetime),
         .huge_pages = huge_pages_from_word(parameter_text(parameters, "huge_pages", "")),
+        .sync_block = json_is_true(parameter_json(parameters, "sync_block")),
         .seconds = (uint32_t)parameter_number(parameters, "seconds", 0),
     };
 

@@ -120,6 +120,32 @@ static void request_create(int fd) {
                 strings);
 }
 
+static void request_create_with_block(int fd) {
+    struct wire_string strings[] = {{.data = NAME}, {.data = ""}, {.data = ""}};
+
+    raw_request(
+        fd, WIRE_CREATE, 5,
+        &(struct wire_create_request){
+            .access = WIRE_WRITE,
+            .spec = {.mode = WIRE_MODE_DEFAULT, .size = OLD_SIZE, .flags = WIRE_SYNC_BLOCK}},
+        strings);
+}
+
+static void verify_create_with_block(bool answered) {
+    bool there = exists(conn, NAME);
+    shmreg_region *region;
+
+    ck_assert(there || !answered);
+    ck_assert_int_eq(daemon_segments(&daemon_), 2 * there);
+    if (!there)
+        return;
+    region = open_region(conn, NAME, SHMREG_WRITE);
+    expect_ok(shmreg_lock(region, 0));
+    expect_ok(shmreg_unlock(region));
+    shmreg_close(region);
+    destroy();
+}
+
 static void verify_create(bool answered) {
     bool there = exists(conn, NAME);
 
@@ -234,6 +260,7 @@ static void verify_detach(bool answered) {
 
 static const struct operation operations[] = {
     {"create", 1, prepare_nothing, request_create, verify_create},
+    {"create-with-block", 1, prepare_nothing, request_create_with_block, verify_create_with_block},
     {"put", 1, prepare_nothing, request_put, verify_put},
     {"replace", 1, put_old, request_put, verify_replace},
     {"destroy", 1, put_old, request_destroy, verify_destroy},

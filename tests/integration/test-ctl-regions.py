@@ -76,6 +76,13 @@ class Regions(Case):
         for text in ("4 MiB (4194304 bytes)", "8 MiB", "memfd", "attached 5m", '"dtype": "<f4"'):
             self.assertIn(text, shown)
 
+    def test_create_with_a_sync_block(self):
+        region = self.reply("create", "a", "1", "--sync-block")["region"]
+        self.assertIs(region["sync_block"], True)
+        self.assertRegex(self.succeed("show", "a").decode(), "Sync block: +yes")
+        self.assertIs(self.reply("create", "b", "1")["region"]["sync_block"], False)
+        self.assertRegex(self.succeed("show", "b").decode(), "Sync block: +no")
+
     def test_create_of_huge_pages(self):
         if os.path.exists("/sys/kernel/mm/hugepages/hugepages-2048kB"):
             self.succeed("create", "huge", "3M", "--huge-pages=2M")
@@ -106,6 +113,7 @@ class Regions(Case):
             ("1", "--seconds=soon"),
             ("1", "--max-size=big"),
             ("1", "--huge-pages=4K"),
+            ("1", "--sync-block=yes"),
             ("1", "--frob"),
             ("1", "2"),
             (),

@@ -103,6 +103,7 @@ START_TEST(a_wrong_parameter_is_named) {
         {"CreateRegion", "{'name': 'a', 'size': 1.0}", "size"},
         {"CreateRegion", "{'name': 'a', 'size': 1, 'backing': 'tape'}", "backing"},
         {"CreateRegion", "{'name': 'a', 'size': 1, 'lifetime': 'long'}", "lifetime"},
+        {"CreateRegion", "{'name': 'a', 'size': 1, 'sync_block': 1}", "sync_block"},
         {"CreateRegion", "{'name': 'a', 'size': 1, 'seconds': 4294967296}", "seconds"},
         {"CreateRegion", "{'name': 'a', 'size': 1, 'acl': ['user:1:r', 1]}", "acl"},
         {"CreateRegion", "{'name': 'a', 'size': 1, 'attributes': []}", "attributes"},
@@ -168,7 +169,7 @@ START_TEST(a_region_is_created_shown_changed_and_destroyed) {
         root, "CreateRegion",
         "{'name': 'a/b', 'size': 5000, 'max_size': 9000, 'backing': 'memfd', 'mode': '0640', "
         "'acl': ['user:20001:rw', 'group:7:r'], 'attributes': {'shape': [2, 3]}, "
-        "'lifetime': 'lease', 'seconds': 100}"));
+        "'lifetime': 'lease', 'seconds': 100, 'sync_block': true}"));
     json_decref(
         admin_client_call(root, "SetAttributes", "{'name': 'a/b', 'attributes': {'dtype': 'f4'}}"));
     json_decref(admin_client_call(root, "SetAccess", "{'name': 'a/b', 'mode': '0604'}"));
@@ -188,7 +189,7 @@ START_TEST(a_region_is_created_shown_changed_and_destroyed) {
            "{\"name\":\"a/b\",\"version\":1,\"backing\":\"memfd\",\"size\":5000,\"max_size\":9000,"
            "\"owner_uid\":0,\"owner_gid\":0,\"owner\":\"root\",\"mode\":\"0604\",\"acl\":["
            "\"user:20001:rw\",\"group:7:r\"],\"attributes\":{\"dtype\":\"f4\"},\"lifetime\":"
-           "\"lease\",\"seconds\":1000,\"readers\":0,\"writers\":0}");
+           "\"lease\",\"seconds\":1000,\"readers\":0,\"writers\":0,\"sync_block\":true}");
     json_decref(answer);
     json_decref(admin_client_call(root, "DestroyRegion", "{'name': 'a/b'}"));
     json_decref(admin_client_refused(root, "DestroyRegion", "{'name': 'a/b'}", NOT_FOUND));
