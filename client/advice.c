@@ -20,9 +20,9 @@
 
 struct option {
     uint32_t flag;
+    int advice; /* of madvise(2) */
     const char *name;
     int (*apply)(const struct option *option, const struct mapping *mapping);
-    int advice; /* of madvise(2) */
 };
 
 /* The part that is there: what lies between it and the end of the mapping may come to be later. */
@@ -91,24 +91,24 @@ static int explain_lock(const struct mapping *mapping, int error) {
 }
 
 /* mlock(2) has one code for a limit that is reached and for space that is out: populated first, it
- * can mean the limit alone. */
+ * can mean the limit alone. mlock2(2), since sanitizers turn the older call into nothing. */
 static int lock(const struct option *option, const struct mapping *mapping) {
     int r = populate(option, mapping);
 
-    if (r == 0 && mlock(mapping->data, present_length(mapping)) < 0)
+    if (r == 0 && mlock2(mapping->data, present_length(mapping), 0) < 0)
         return explain_lock(mapping, errno);
     return r;
 }
 
 static const struct option options[] = {
-    {SHMREG_NO_DUMP, "SHMREG_NO_DUMP", advise, MADV_DONTDUMP},
-    {SHMREG_NO_FORK, "SHMREG_NO_FORK", advise, MADV_DONTFORK},
-    {SHMREG_SEQUENTIAL, "SHMREG_SEQUENTIAL", advise, MADV_SEQUENTIAL},
-    {SHMREG_RANDOM, "SHMREG_RANDOM", advise, MADV_RANDOM},
-    {SHMREG_HUGE, "SHMREG_HUGE", advise_huge, MADV_HUGEPAGE},
-    {SHMREG_WILLNEED, "SHMREG_WILLNEED", advise, MADV_WILLNEED},
-    {SHMREG_POPULATE, "SHMREG_POPULATE", populate, 0},
-    {SHMREG_LOCK, "SHMREG_LOCK", lock, 0},
+    {SHMREG_NO_DUMP, MADV_DONTDUMP, "SHMREG_NO_DUMP", advise},
+    {SHMREG_NO_FORK, MADV_DONTFORK, "SHMREG_NO_FORK", advise},
+    {SHMREG_SEQUENTIAL, MADV_SEQUENTIAL, "SHMREG_SEQUENTIAL", advise},
+    {SHMREG_RANDOM, MADV_RANDOM, "SHMREG_RANDOM", advise},
+    {SHMREG_HUGE, MADV_HUGEPAGE, "SHMREG_HUGE", advise_huge},
+    {SHMREG_WILLNEED, MADV_WILLNEED, "SHMREG_WILLNEED", advise},
+    {SHMREG_POPULATE, 0, "SHMREG_POPULATE", populate},
+    {SHMREG_LOCK, 0, "SHMREG_LOCK", lock},
 };
 
 int access_check(uint32_t access) {

@@ -31,11 +31,15 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int install_error;
 static struct sigaction previous;
 
+/* By a process, or as news of bad memory that nobody has touched. */
+static bool was_sent(const siginfo_t *info) {
+    return info->si_code <= 0 || info->si_code == BUS_MCEERR_AO;
+}
+
 static struct frame *find_frame(const siginfo_t *info) {
     struct frame *frame;
 
-    /* Sent by a process, or news of bad memory that nobody has touched. */
-    if (info->si_code <= 0 || info->si_code == BUS_MCEERR_AO)
+    if (was_sent(info))
         return NULL;
     for (frame = innermost; frame; frame = frame->outer)
         if ((uintptr_t)info->si_addr - frame->start < frame->length)
@@ -49,19 +53,18 @@ static void die(const siginfo_t *info) {
     struct sigaction action = {.sa_handler = SIG_DFL};
 
     sigaction(SIGBUS, &action, NULL);
-    if (info->si_code <= 0 || info->si_code == BUS_MCEERR_AO)
+    if (was_sent(info))
         raise(SIGBUS);
 }
 
 static void hand_on(int signal_number, siginfo_t *info, void *context) {
+    /* A fault that is ignored would come again for ever: the kernel does not let a process do so. */
     if (previous.sa_flags & SA_SIGINFO)
         previous.sa_sigaction(signal_number, info, context);
-    else if (previous.sa_handler == SIG_DFL)
+    else if (previous.sa_handler == SIG_DFL || (previous.sa_handler == SIG_IGN && !was_sent(info)))
         die(info);
     else if (previous.sa_handler != SIG_IGN)
         previous.sa_handler(signal_number);
-    else if (info->si_code > 0 && info->si_code != BUS_MCEERR_AO)
-        die(info); /* the kernel does not let a process ignore this one */
 }
 
 static void on_sigbus(int signal_number, siginfo_t *info, void *context) {

@@ -74,7 +74,7 @@ static bool find_tmpfs(dev_t device, char where[static WHERE_MAX], char ret[stat
             makedev(major_, minor_) != device)
             continue;
         if (!huge || sscanf(huge, "huge=%15[a-z_]", ret) != 1)
-            strcpy(ret, "never");
+            snprintf(ret, WORD_MAX, "never");
         return true;
     }
     return false;
