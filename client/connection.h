@@ -124,6 +124,8 @@ int regions_from_reply(struct call *call, struct shmreg_region *regions[], size_
 
 /* The options with their defaults; -EINVAL for what is not valid, or for flags other than @flags.
  * Then what they ask of the daemon. */
+/* Flags of any new region. */
+#define OPTIONS_REGION_FLAGS (SHMREG_SYNC_BLOCK | SHMREG_HUGE_2M | SHMREG_HUGE_1G)
 int options_complete(const struct shmreg_options *options, uint32_t flags,
                      struct shmreg_options *ret);
 struct wire_region_spec options_spec(const struct shmreg_options *options, uint64_t size);

@@ -135,9 +135,7 @@ int shmreg_create(shmreg_conn *conn, const char *name, uint64_t size,
                   const struct shmreg_options *options, shmreg_region **ret) {
     _cleanup_(cleanup_region_free) struct shmreg_region *region = NULL;
     struct shmreg_options complete;
-    int r = options_complete(options,
-                             SHMREG_EXISTING_OK | SHMREG_DETACHED | SHMREG_SYNC_BLOCK |
-                                 SHMREG_HUGE_2M | SHMREG_HUGE_1G,
+    int r = options_complete(options, OPTIONS_REGION_FLAGS | SHMREG_EXISTING_OK | SHMREG_DETACHED,
                              &complete);
 
     if (r == 0)

@@ -180,7 +180,7 @@ static int restore(struct shmreg_conn *conn) {
     pthread_mutex_unlock(&conn->state);
 
     while (mapping) {
-        if (r == 0 && mapping->data)
+        if (r == 0 && mapping->data && !mapping->staged)
             r = restore_mapping(conn, mapping);
         pthread_mutex_lock(&conn->state);
         next = r == 0 ? TAILQ_NEXT(mapping, link) : NULL;

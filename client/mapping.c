@@ -54,6 +54,9 @@ void mapping_free(struct mapping *mapping) {
     free(mapping);
 }
 
+/* What nobody can replace is always current. */
+static const struct status_slot stage_slot;
+
 /* The flags that belong to the slot's version: if it has moved since, what they must have been. */
 static uint32_t flags_at(const struct mapping *mapping) {
     struct status_words words = status_slot_read(mapping->slot);
@@ -76,7 +79,7 @@ int mapping_attach(struct mapping *mapping, const struct wire_attachment *attach
     mapping->id = attachment->region_id;
     mapping->version = attachment->version;
     mapping->size = attachment->size;
-    mapping->slot = &page->slots[attachment->slot];
+    mapping->slot = mapping->staged ? &stage_slot : &page->slots[attachment->slot];
     mapping->slot_version = attachment->slot_version;
     mapping->slot_flags = flags_at(mapping);
     mapping->fresh = true;
@@ -166,6 +169,8 @@ bool mapping_take_over(struct mapping *mapping, struct mapping *newer) {
 }
 
 void mapping_lose(struct mapping *mapping) {
+    if (mapping->staged)
+        return;
     mapping->losses++;
     mapping->fresh = false;
 }
@@ -177,17 +182,34 @@ void mapping_forget_memory(struct mapping *mapping) {
     mapping_lose(mapping);
 }
 
+static void share(struct mapping *mapping, struct mapping *held) {
+    if (held)
+        mapping_table_remove(&mapping->conn->table, held);
+    mapping_table_insert(&mapping->conn->table, mapping);
+}
+
 struct mapping *mapping_install(struct mapping *newer) {
     struct shmreg_conn *conn = newer->conn;
     struct mapping *held = mapping_table_find(&conn->table, newer->name, newer->access);
 
-    if (held && mapping_take_over(held, newer))
-        return held;
-    if (held)
-        mapping_table_remove(&conn->table, held);
-    mapping_table_insert(&conn->table, newer);
+    if (!newer->staged) {
+        if (held && mapping_take_over(held, newer))
+            return held;
+        share(newer, held);
+    }
     TAILQ_INSERT_TAIL(&conn->mappings, newer, link);
     return newer;
+}
+
+int mapping_publish(struct mapping *mapping, const struct wire_attachment *attachment) {
+    int r;
+
+    mapping->staged = false;
+    r = mapping_attach(mapping, attachment);
+    if (r < 0)
+        return r;
+    share(mapping, mapping_table_find(&mapping->conn->table, mapping->name, mapping->access));
+    return 0;
 }
 
 struct mapping *mapping_find_current(const struct shmreg_conn *conn, const char *name,

@@ -24,7 +24,7 @@ struct mapping {
     unsigned references;
     uint32_t access; /* with options: see advice.h */
     uint32_t hash;   /* of the name */
-    char *name;    /* behind the struct, in the same block */
+    char *name;      /* behind the struct, in the same block */
 
     void *data; /* NULL before it is mapped, or if it was not inherited */
     size_t length;
@@ -36,6 +36,7 @@ struct mapping {
     struct block *block;   /* the region's sync block; NULL if it has none */
 
     uint64_t attachment_id; /* 0 if the daemon knows of none */
+    bool staged;            /* not published yet: one handle leads to it, and no open shares it */
     bool fresh;             /* the slot is one of the present link */
     const struct status_slot *slot;
     uint32_t slot_version;   /* what the slot said when the daemon was last asked */
@@ -83,7 +84,7 @@ int mapping_attach(struct mapping *mapping, const struct wire_attachment *attach
 /* Maps what was attached; the descriptor is taken over, whatever it returns. */
 int mapping_map(struct mapping *mapping, const struct wire_attachment *attachment, int fd);
 
-/* These five with `state` held. */
+/* These six with `state` held. */
 
 /* @mapping gets the attachment of @newer, of the same segment, what is known of its slot and its
  * size, and @newer gets the attachment that is not needed any more. False if they are not the same
@@ -101,6 +102,9 @@ void mapping_forget_memory(struct mapping *mapping);
 /* Puts it into the connection's lists. Returns it, or the one that is there already for the same
  * segment and has taken over; then mapping_free() is left to the caller. */
 struct mapping *mapping_install(struct mapping *newer);
+
+/* A staged one has become what this says: from now on an open may share it. */
+int mapping_publish(struct mapping *mapping, const struct wire_attachment *attachment);
 
 /* One that is known to be current without asking anybody; else NULL. */
 struct mapping *mapping_find_current(const struct shmreg_conn *conn, const char *name,

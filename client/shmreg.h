@@ -287,6 +287,50 @@ int shmreg_snapshot(shmreg_conn *conn, const char *source, const char *name,
                     const struct shmreg_options *options,
                     void (*progress)(void *data, uint64_t done, uint64_t total), void *data);
 
+/*
+ * Stages a version: maps memory of zeroes that nobody else sees, to be filled at leisure and then
+ * published under @name, whether a region of that name exists or not. Needs the right to read and
+ * to write a region that exists.
+ *
+ * The handle is like any other, but leads to no region yet: shmreg_version() is 0, and it is always
+ * current. shmreg_close() discards the stage, and so does the end of the process or of the
+ * connection. A daemon that is restarted meanwhile keeps it as it would keep the region.
+ *
+ * @size, @options: as for shmreg_create(), without SHMREG_EXISTING_OK and SHMREG_DETACHED. Of a
+ *                  region that exists only the content is replaced: @size may be any, max_size is
+ *                  what the region may have from then on (0: as before, or @size if that is more),
+ *                  and all else stays as it is.
+ *
+ * A stage counts as an attachment, and its max_size among the bytes of the region's owner.
+ *
+ * Errors as shmreg_create(), but no -EEXIST.
+ */
+int shmreg_stage(shmreg_conn *conn, const char *name, uint64_t size,
+                 const struct shmreg_options *options, shmreg_region **ret);
+
+/*
+ * Makes a stage the region's current version, in one step: who opens the region from now on gets
+ * the whole new content, who has the old one mapped keeps that whole until he lets go, and its
+ * memory goes with the last of them. Where there was no region, there is one now.
+ *
+ * @expected_version: the version that this one may replace; 0: any, or none
+ * @ret_version:      receives the version it has become; may be NULL
+ *
+ * The handle goes on as one opened with SHMREG_WRITE, at the same address. What is written to it
+ * from then on is seen at once by those who have it mapped: only what is complete is published. On
+ * an error it still is a stage, and may be published again. Must not run beside any other call on
+ * that handle.
+ *
+ * -ESTALE     the region is not at @expected_version: another publisher was first, and the message
+ *             says which version it is at; or it was created, or destroyed, since this was staged
+ * -EACCES     the caller has lost the right to write since
+ * -ENOENT     the stage is not there any more: it was lost with a daemon that could not keep it, or
+ *             this process inherited it by fork(2); only who staged it can publish it
+ * -EINVAL     this handle is no stage
+ * -EDQUOT, -ENOSPC  the limit on regions is reached, or the disk is full
+ */
+int shmreg_publish(shmreg_region *region, uint32_t expected_version, uint32_t *ret_version);
+
 /* Gives the handle back, with the older versions it keeps; with the last handle that leads to it,
  * memory is unmapped and the daemon told. NULL is allowed. Costs no waiting: no reply is asked for,
  * and a daemon that is away or slow is told with a later call. */
@@ -369,7 +413,7 @@ uint64_t shmreg_size(const shmreg_region *region);
  * belongs to the region as the memory does: do not close it, and do not resize what it leads to. */
 int shmreg_fd(const shmreg_region *region);
 
-/* The version that is mapped. */
+/* The version that is mapped; 0 for a stage. */
 uint32_t shmreg_version(const shmreg_region *region);
 
 /*
