@@ -103,14 +103,16 @@ struct wire_hello_reply {
 
 /* What a region shall be. */
 struct wire_region_spec {
-    uint32_t backing;  /* enum backing, or 0 for the daemon's default */
-    uint32_t lifetime; /* enum lifetime, or 0 for persistent */
-    uint32_t seconds;  /* linger of `attached`, duration of `lease` */
-    uint32_t mode;     /* 0 to 0666, or WIRE_MODE_DEFAULT */
-    uint32_t flags;    /* WIRE_EXISTING_OK, WIRE_SYNC_BLOCK */
-    uint32_t reserved; /* 0 */
-    uint64_t size;     /* bytes */
-    uint64_t max_size; /* bytes, 0 for size */
+    uint32_t backing;            /* enum backing, or 0 for the daemon's default */
+    uint32_t lifetime;           /* enum lifetime, or 0 for persistent */
+    uint32_t seconds;            /* linger of `attached`, duration of `lease` */
+    uint32_t mode;               /* 0 to 0666, or WIRE_MODE_DEFAULT */
+    uint32_t flags;              /* WIRE_EXISTING_OK, WIRE_SYNC_BLOCK */
+    uint32_t durability;         /* enum durability, or 0 for the backing's default */
+    uint32_t durability_seconds; /* between two syncs, for `interval` */
+    uint32_t reserved;           /* 0 */
+    uint64_t size;               /* bytes */
+    uint64_t max_size;           /* bytes, 0 for size */
 };
 
 struct wire_create_request {
@@ -232,6 +234,8 @@ struct wire_describe_reply {
     uint32_t
         remaining_seconds; /* until a lease ends or a linger runs out; UINT32_MAX: not counting */
     uint32_t flags;        /* WIRE_ATTACHMENT_SYNC_BLOCK */
+    uint32_t durability;   /* enum durability */
+    uint32_t durability_seconds;
     uint32_t reserved;
 };
 

@@ -15,11 +15,13 @@ struct word {
 #define X(name, number, word) {number, word},
 static const struct word backings[] = {BACKINGS(X)};
 static const struct word lifetimes[] = {LIFETIMES(X)};
+static const struct word durabilities[] = {DURABILITIES(X)};
 static const struct word huge_pages_[] = {HUGE_PAGES(X)};
 #undef X
 
 const char backing_words[] = "shm, memfd, file";
 const char lifetime_words[] = "persistent, attached, owner, lease";
+const char durability_words[] = "none, interval, publish";
 const char huge_pages_words[] = "2M, 1G";
 
 static const char *to_word(const struct word *words, size_t count, uint32_t number) {
@@ -48,12 +50,20 @@ const char *huge_pages_to_word(uint32_t huge_pages) {
     return to_word(huge_pages_, ARRAY_SIZE(huge_pages_), huge_pages);
 }
 
+const char *durability_to_word(uint32_t durability) {
+    return to_word(durabilities, ARRAY_SIZE(durabilities), durability);
+}
+
 uint32_t backing_from_word(const char *word) {
     return from_word(backings, ARRAY_SIZE(backings), word);
 }
 
 uint32_t lifetime_from_word(const char *word) {
     return from_word(lifetimes, ARRAY_SIZE(lifetimes), word);
+}
+
+uint32_t durability_from_word(const char *word) {
+    return from_word(durabilities, ARRAY_SIZE(durabilities), word);
 }
 
 uint32_t huge_pages_from_word(const char *word) {

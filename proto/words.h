@@ -22,6 +22,12 @@
     X(OWNER, 3, "owner")           /* until the process that created it exits */                   \
     X(LEASE, 4, "lease")           /* until it is not renewed in time */
 
+/* When the content of a file region is on disk. */
+#define DURABILITIES(X)                                                                            \
+    X(NONE, 1, "none")         /* whenever the kernel comes to it */                               \
+    X(INTERVAL, 2, "interval") /* some seconds after a change, at the latest */                    \
+    X(PUBLISH, 3, "publish")   /* a version is on disk before it is visible */
+
 /* Huge pages that memory can be made of; 0 is for none. */
 #define HUGE_PAGES(X)                                                                              \
     X(2M, 1, "2M") /* MFD_HUGE_2MB of memfd_create(2) */                                           \
@@ -30,6 +36,12 @@
 enum huge_pages {
 #define X(name, number, word) HUGE_PAGES_##name = number,
     HUGE_PAGES(X)
+#undef X
+};
+
+enum durability {
+#define X(name, number, word) DURABILITY_##name = number,
+    DURABILITIES(X)
 #undef X
 };
 
@@ -49,13 +61,16 @@ enum lifetime {
 const char *backing_to_word(uint32_t backing);
 const char *lifetime_to_word(uint32_t lifetime);
 const char *huge_pages_to_word(uint32_t huge_pages);
+const char *durability_to_word(uint32_t durability);
 
 /* The number for a word, or 0 for a word that is none. */
 uint32_t backing_from_word(const char *word);
 uint32_t lifetime_from_word(const char *word);
 uint32_t huge_pages_from_word(const char *word);
+uint32_t durability_from_word(const char *word);
 
 /* All the words of a table, as a sentence offers them: "shm, memfd, file". */
 extern const char backing_words[];
 extern const char lifetime_words[];
 extern const char huge_pages_words[];
+extern const char durability_words[];

@@ -4,6 +4,7 @@
 #include "daemon/core/manager-private.h"
 
 #include "daemon/core/attachment.h"
+#include "daemon/core/durability.h"
 #include "daemon/core/reaper.h"
 #include "daemon/core/record.h"
 #include "daemon/core/stage.h"
@@ -218,6 +219,8 @@ int manager_attach(struct manager *manager, struct client *client, const char *n
     if (r < 0)
         return r;
     reaper_attachments_changed(region);
+    if (access == RIGHT_WRITE)
+        durability_changed(region);
     *ret_fds = (struct attachment_fds){steal_fd(&fd), steal_fd(&sync_block_fd)};
     return 0;
 }

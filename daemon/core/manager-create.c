@@ -4,6 +4,7 @@
 #include "daemon/core/manager-private.h"
 
 #include "daemon/core/clock.h"
+#include "daemon/core/durability.h"
 #include "daemon/core/reaper.h"
 #include "daemon/core/record.h"
 #include "daemon/core/sync-block.h"
@@ -90,8 +91,11 @@ int manager_new_region(struct manager *manager, const struct caller *caller,
                        const struct region_spec *spec, uint64_t id, struct region **ret,
                        struct error *error) {
     _cleanup_(cleanup_region_unref) struct region *region = calloc(1, sizeof(*region));
-    int r;
+    enum backing backing = manager_backing(manager, spec);
+    int r = durability_check(spec, backing, error);
 
+    if (r < 0)
+        return r;
     if (!region)
         return error_set(error, -ENOMEM, "no memory for a region");
     region->manager = manager;
@@ -100,6 +104,8 @@ int manager_new_region(struct manager *manager, const struct caller *caller,
     LIST_INIT(&region->attachments);
     region->lifetime = spec->lifetime ? spec->lifetime : LIFETIME_PERSISTENT;
     region->seconds = spec->seconds;
+    region->durability = durability_of(spec, backing);
+    region->durability_seconds = spec->durability_seconds;
     region->tag = spec->tag;
     region->created_usec = region->changed_usec = realtime_usec();
     region->name = strdup(spec->name);
@@ -163,7 +169,7 @@ int manager_record(struct manager *manager, const struct region *region, struct 
 
 int manager_install(struct manager *manager, struct region *region, struct process *owner,
                     struct error *error) {
-    int r = segment_sync(region->segment, error);
+    int r = durability_sync(region, region->segment, error);
 
     if (r == 0)
         r = reaper_start(region, owner, error);
@@ -181,6 +187,7 @@ int manager_install(struct manager *manager, struct region *region, struct proce
               "region '%s' created by user %u: %s, %s, %" PRIu64 " bytes", region->name,
               region->access.owner_uid, backing_to_word(region->segment->backing),
               lifetime_to_word(region->lifetime), region->segment->size);
+    durability_changed(region);
     manager_notify(manager, REGION_CREATED, region, "created");
     return 0;
 }
@@ -314,6 +321,7 @@ int manager_end_region(struct region *region, enum region_event event, const cha
         return r;
     region->ended = true;
     reaper_stop(region);
+    durability_stop(region);
     segment_remove(region->segment);
     if (region->sync_block)
         segment_remove(region->sync_block);

@@ -10,6 +10,7 @@
 
 #include "daemon/core/attachment.h"
 #include "daemon/core/clock.h"
+#include "daemon/core/durability.h"
 #include "daemon/core/reaper.h"
 #include "daemon/core/stage.h"
 #include "daemon/core/sync-block.h"
@@ -130,7 +131,7 @@ static int publish_version(struct stage *stage, struct region *region, struct ho
 
     if (r < 0)
         return r;
-    r = segment_sync(stage->segment, error);
+    r = durability_sync(region, stage->segment, error);
     if (r == 0)
         r = take_hold(stage, region, hold, error);
     if (r == 0)
@@ -143,6 +144,7 @@ static int publish_version(struct stage *stage, struct region *region, struct ho
     stage->segment = NULL;
     segment_remove(old);
     segment_unref(old);
+    durability_changed(region);
     manager_notify(manager, REGION_PUBLISHED, region, "published");
     return 0;
 }

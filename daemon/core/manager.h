@@ -59,8 +59,8 @@ bool manager_identify_client(struct manager *manager, struct client *client, uin
 struct region_spec {
     const char *name;
     uint64_t size;
-    uint64_t max_size;      /* 0: size */
-    enum backing backing;   /* 0: as configured, memfd for huge pages */
+    uint64_t max_size;    /* 0: size */
+    enum backing backing; /* 0: as configured, memfd for huge pages */
     enum huge_pages huge_pages;
     enum lifetime lifetime; /* 0: persistent */
     uint32_t seconds;
@@ -68,6 +68,8 @@ struct region_spec {
     const char *acl;        /* "" for none */
     const char *attributes; /* "" for {} */
     bool sync_block;
+    enum durability durability; /* 0: `publish` for a file, `none` for others */
+    uint32_t durability_seconds;
     struct request_tag tag; /* zero for none */
 };
 

@@ -19,7 +19,7 @@ char *stage_record_format(const struct stage *stage, uint32_t charged_uid) {
     char *text;
     json_t *json = json_pack(
         "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:I, s:I, s:s, s:s, s:I, s:I, "
-        "s:s, s:s, s:b, s:s*}",
+        "s:s, s:s, s:b, s:s*, s:I, s:I}",
         "stage_id", INTEGER(stage->id), "client_id", INTEGER(client->id), "serial",
         INTEGER(spec->tag.serial), "pid", INTEGER(process->pid), "start_time",
         INTEGER(process->start_time), "uid", INTEGER(client->caller.uid), "charged_uid",
@@ -28,7 +28,8 @@ char *stage_record_format(const struct stage *stage, uint32_t charged_uid) {
         INTEGER(segment->max_size), "region", spec->name, "lifetime",
         lifetime_to_word(spec->lifetime), "seconds", INTEGER(spec->seconds), "mode",
         INTEGER(spec->mode), "acl", spec->acl, "attributes", spec->attributes, "sync_block",
-        spec->sync_block, "huge_pages", huge_pages_to_word(segment->huge_pages));
+        spec->sync_block, "huge_pages", huge_pages_to_word(segment->huge_pages), "durability",
+        INTEGER(spec->durability), "durability_seconds", INTEGER(spec->durability_seconds));
 
     text = json ? json_dumps(json, JSON_COMPACT) : NULL;
     json_decref(json);
@@ -38,7 +39,7 @@ char *stage_record_format(const struct stage *stage, uint32_t charged_uid) {
 /* The numbers of a stage's record, as wide as JSON has them. */
 struct stage_numbers {
     json_int_t id, client, serial, pid, start, uid, charged_uid, region, size, max_size, seconds,
-        mode;
+        mode, durability, durability_seconds;
 };
 
 static bool stage_numbers_fit(const struct stage_numbers *n) {
@@ -46,7 +47,9 @@ static bool stage_numbers_fit(const struct stage_numbers *n) {
            in_range(n->pid, 1, INT32_MAX) && in_range(n->start, 0, INT64_MAX) &&
            in_range(n->uid, 0, UINT32_MAX - 1) && in_range(n->charged_uid, 0, UINT32_MAX - 1) &&
            in_range(n->region, 0, INT64_MAX) && in_range(n->size, 1, n->max_size) &&
-           in_range(n->seconds, 0, UINT32_MAX) && in_range(n->mode, 0, UINT32_MAX);
+           in_range(n->seconds, 0, UINT32_MAX) && in_range(n->mode, 0, UINT32_MAX) &&
+           in_range(n->durability, 0, DURABILITY_PUBLISH) &&
+           in_range(n->durability_seconds, 0, UINT32_MAX);
 }
 
 static void take_stage_numbers(const struct stage_numbers *n, struct stage_record *record) {
@@ -61,6 +64,8 @@ static void take_stage_numbers(const struct stage_numbers *n, struct stage_recor
     record->spec.max_size = (uint64_t)n->max_size;
     record->spec.seconds = (uint32_t)n->seconds;
     record->spec.mode = (uint32_t)n->mode;
+    record->spec.durability = (enum durability)n->durability;
+    record->spec.durability_seconds = (uint32_t)n->durability_seconds;
     record->spec.tag = (struct request_tag){record->client_id, (uint32_t)n->serial};
 }
 
@@ -73,13 +78,15 @@ static int read_stage(struct stage_record *ret, struct error *error) {
 
     if (json_unpack_ex(ret->json, &fault, 0,
                        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:I, s:I, s:s, s:s, s:I, "
-                       "s:I, s:s, s:s, s:b, s?s}",
+                       "s:I, s:s, s:s, s:b, s?s, s:I, s:I}",
                        "stage_id", &n.id, "client_id", &n.client, "serial", &n.serial, "pid",
                        &n.pid, "start_time", &n.start, "uid", &n.uid, "charged_uid", &n.charged_uid,
                        "region_id", &n.region, "backing", &backing, "size", &n.size, "max_size",
                        &n.max_size, "region", &spec->name, "lifetime", &lifetime, "seconds",
                        &n.seconds, "mode", &n.mode, "acl", &spec->acl, "attributes",
-                       &spec->attributes, "sync_block", &sync_block, "huge_pages", &huge_pages) < 0)
+                       &spec->attributes, "sync_block", &sync_block, "huge_pages", &huge_pages,
+                       "durability", &n.durability, "durability_seconds",
+                       &n.durability_seconds) < 0)
         return error_set(error, -EBADMSG, "%s", fault.text);
     spec->backing = backing_from_word(backing);
     spec->lifetime = lifetime_from_word(lifetime);

@@ -18,7 +18,7 @@ char *region_record_format(const struct region *region) {
     char *text;
     json_t *json = json_pack(
         "{s:s, s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, "
-        "s:I, s:I, s:I, s:I, s:I, s:b, s:s*}",
+        "s:I, s:I, s:I, s:I, s:I, s:b, s:s*, s:s, s:I}",
         "name", region->name, "id", INTEGER(region->id), "version", INTEGER(segment->version),
         "backing", backing_to_word(segment->backing), "size", INTEGER(segment->size), "max_size",
         INTEGER(segment->max_size), "owner_uid", INTEGER(region->access.owner_uid), "owner_gid",
@@ -31,7 +31,9 @@ char *region_record_format(const struct region *region) {
         INTEGER(region->created_usec), "changed_usec", INTEGER(region->changed_usec),
         "tag_client_id", INTEGER(region->tag.client_id), "tag_serial", INTEGER(region->tag.serial),
         "sync_block", region->sync_block != NULL, "huge_pages",
-        huge_pages_to_word(segment->huge_pages));
+        huge_pages_to_word(segment->huge_pages), "durability",
+        durability_to_word(region->durability), "durability_seconds",
+        INTEGER(region->durability_seconds));
 
     text = json ? json_dumps(json, JSON_COMPACT) : NULL;
     json_decref(json);
@@ -41,7 +43,8 @@ char *region_record_format(const struct region *region) {
 /* The numbers of a region's record, as wide as JSON has them. */
 struct region_numbers {
     json_int_t id, version, size, max_size, uid, gid, mode, seconds, deadline, owner_pid,
-        owner_start, slot, slot_version, created, changed, tag_client, tag_serial;
+        owner_start, slot, slot_version, created, changed, tag_client, tag_serial,
+        durability_seconds;
 };
 
 static bool region_numbers_fit(const struct region_numbers *n) {
@@ -51,7 +54,7 @@ static bool region_numbers_fit(const struct region_numbers *n) {
            in_range(n->seconds, 0, UINT32_MAX) && in_range(n->deadline, 0, INT64_MAX) &&
            in_range(n->owner_pid, 0, INT32_MAX) && in_range(n->owner_start, 0, INT64_MAX) &&
            in_range(n->slot, 0, UINT32_MAX) && in_range(n->slot_version, 0, UINT32_MAX) &&
-           in_range(n->tag_serial, 0, UINT32_MAX);
+           in_range(n->tag_serial, 0, UINT32_MAX) && in_range(n->durability_seconds, 0, UINT32_MAX);
 }
 
 static void take_region_numbers(const struct region_numbers *n, struct region_record *record) {
@@ -70,6 +73,7 @@ static void take_region_numbers(const struct region_numbers *n, struct region_re
     };
     record->slot = (uint32_t)n->slot;
     record->slot_version = (uint32_t)n->slot_version;
+    record->durability_seconds = (uint32_t)n->durability_seconds;
     record->created_usec = n->created;
     record->changed_usec = n->changed;
     record->tag = (struct request_tag){
@@ -80,7 +84,7 @@ static void take_region_numbers(const struct region_numbers *n, struct region_re
 
 /* Fills @ret from its JSON object. */
 static int read_region(struct region_record *ret, struct error *error) {
-    const char *backing, *lifetime, *huge_pages = NULL;
+    const char *backing, *lifetime, *durability, *huge_pages = NULL;
     struct region_numbers n;
     json_error_t fault;
     int sync_block;
@@ -88,21 +92,23 @@ static int read_region(struct region_record *ret, struct error *error) {
     if (json_unpack_ex(
             ret->json, &fault, 0,
             "{s:s, s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, "
-            "s:I, s:I, s:I, s:I, s:I, s:b, s?s}",
+            "s:I, s:I, s:I, s:I, s:I, s:b, s?s, s:s, s:I}",
             "name", &ret->name, "id", &n.id, "version", &n.version, "backing", &backing, "size",
             &n.size, "max_size", &n.max_size, "owner_uid", &n.uid, "owner_gid", &n.gid, "mode",
             &n.mode, "acl", &ret->acl, "attributes", &ret->attributes, "lifetime", &lifetime,
             "seconds", &n.seconds, "deadline", &n.deadline, "owner_pid", &n.owner_pid,
             "owner_start_time", &n.owner_start, "slot", &n.slot, "slot_version", &n.slot_version,
             "created_usec", &n.created, "changed_usec", &n.changed, "tag_client_id", &n.tag_client,
-            "tag_serial", &n.tag_serial, "sync_block", &sync_block, "huge_pages", &huge_pages) < 0)
+            "tag_serial", &n.tag_serial, "sync_block", &sync_block, "huge_pages", &huge_pages,
+            "durability", &durability, "durability_seconds", &n.durability_seconds) < 0)
         return error_set(error, -EBADMSG, "%s", fault.text);
     ret->backing = backing_from_word(backing);
     ret->lifetime = lifetime_from_word(lifetime);
     ret->huge_pages = huge_pages ? huge_pages_from_word(huge_pages) : 0;
+    ret->durability = durability_from_word(durability);
     ret->sync_block = sync_block;
     if (!region_numbers_fit(&n) || region_name_fault(ret->name) || ret->backing == 0 ||
-        ret->lifetime == 0 || (huge_pages && ret->huge_pages == 0))
+        ret->lifetime == 0 || ret->durability == 0 || (huge_pages && ret->huge_pages == 0))
         return error_set(error, -EBADMSG, "its values are none that a region has");
     take_region_numbers(&n, ret);
     return 0;

@@ -30,6 +30,8 @@ struct region_record {
     enum backing backing;
     enum huge_pages huge_pages;
     enum lifetime lifetime;
+    enum durability durability;
+    uint32_t durability_seconds;
     struct process_identity owner;
     int64_t created_usec, changed_usec;
     struct request_tag tag;

@@ -18,6 +18,8 @@ void region_unref(struct region *region) {
     process_watch_stop(&region->owner);
     if (region->timer)
         event_free(region->timer);
+    if (region->sync_timer)
+        event_free(region->sync_timer);
     if (region->segment)
         segment_unref(region->segment);
     if (region->sync_block)

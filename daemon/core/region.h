@@ -45,7 +45,11 @@ struct region {
     struct event *timer;                    /* while a deadline runs */
     LIST_HEAD(, attachment) attachments;
     unsigned readers, writers;
-    bool ended; /* destroyed or reaped: only attachments keep it */
+    enum durability durability;
+    uint32_t durability_seconds; /* of `interval`, for which the rest is, too */
+    struct event *sync_timer;    /* NULL before the first change */
+    bool unsynced, syncing;      /* there may be something to sync; it is being synced */
+    bool ended;                  /* destroyed or reaped: only attachments keep it */
 };
 
 struct region *region_ref(struct region *region);

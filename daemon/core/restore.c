@@ -4,6 +4,7 @@
 #include "daemon/core/restore-private.h"
 
 #include "daemon/core/attachment.h"
+#include "daemon/core/durability.h"
 #include "daemon/core/manager-private.h"
 #include "daemon/core/record.h"
 #include "daemon/core/sync-block.h"
@@ -88,6 +89,8 @@ static int restore_region(struct restorer *restorer, const struct region_record 
         .references = 1,
         .id = record->id,
         .lifetime = record->lifetime,
+        .durability = record->durability,
+        .durability_seconds = record->durability_seconds,
         .seconds = record->seconds,
         .deadline = record->deadline,
         .owner_identity = record->owner,
@@ -115,9 +118,10 @@ static int restore_region(struct restorer *restorer, const struct region_record 
         r = manager_claim_slot(region, record->slot, record->slot_version, error);
     if (r == 0)
         r = manager_insert(manager, region);
-    if (r == 0)
-        region = NULL;
-    return r;
+    if (r < 0)
+        return r;
+    durability_changed(steal_pointer(region));
+    return 0;
 }
 
 static int on_region_record(void *data, const char *key, const char *value) {

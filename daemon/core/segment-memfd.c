@@ -72,8 +72,9 @@ static int memfd_rename(struct segment *segment, const char *from) {
     return r < 0 ? r : fdstore_push(to, segment->fd);
 }
 
-static int memfd_sync(const struct segment *segment) {
+static int memfd_sync(const struct segment *segment, bool content) {
     (void)segment;
+    (void)content;
     return 0;
 }
 

@@ -42,15 +42,19 @@ static int named_rename(struct segment *segment, const char *from) {
     return renameat(directory, from, directory, to) < 0 ? -errno : 0;
 }
 
-static int named_sync(const struct segment *segment) {
+static int named_sync(const struct segment *segment, bool content) {
     _cleanup_close_ int fd = -1;
 
     if (segment->backing != BACKING_FILE)
         return 0;
-    fd = named_open(segment, O_RDWR);
-    if (fd < 0)
-        return fd;
-    return fsync(fd) < 0 || fsync(segment->places->file_directory) < 0 ? -errno : 0;
+    if (content) {
+        fd = named_open(segment, O_RDWR);
+        if (fd < 0)
+            return fd;
+        if (fsync(fd) < 0)
+            return -errno;
+    }
+    return fsync(segment->places->file_directory) < 0 ? -errno : 0;
 }
 
 static void named_remove(struct segment *segment) {

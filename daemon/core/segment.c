@@ -178,8 +178,8 @@ int segment_read(const struct segment *segment, uint64_t offset, void *buffer, s
     return fd < 0 ? fd : segment_read_from(segment, fd, offset, buffer, size, error);
 }
 
-int segment_sync(const struct segment *segment, struct error *error) {
-    int r = segment->ops->sync(segment);
+int segment_sync(const struct segment *segment, bool content, struct error *error) {
+    int r = segment->ops->sync(segment, content);
 
     return r < 0 ? error_set(error, r, "cannot sync a segment: %s", strerror(-r)) : 0;
 }

@@ -34,8 +34,8 @@ struct segment {
     const struct segment_places *places;
     enum backing backing;
     enum huge_pages huge_pages; /* of a memfd; 0: none */
-    uint64_t id;      /* of the region, or of the stage it began as */
-    uint32_t version; /* of the region */
+    uint64_t id;                /* of the region, or of the stage it began as */
+    uint32_t version;           /* of the region */
     uint64_t size;
     uint64_t max_size;
     int fd;     /* memfd: the one descriptor that keeps it; else -1 */
@@ -48,9 +48,9 @@ struct segment_ops {
     int (*create)(struct segment *segment);                /* makes the object; nothing on error */
     int (*open)(const struct segment *segment, int flags); /* a new open file description */
     int (*rename)(struct segment *segment,
-                  const char *from);            /* to segment_name(), now the new one */
-    int (*sync)(const struct segment *segment); /* name and content on disk */
-    void (*remove)(struct segment *segment);    /* takes the name */
+                  const char *from); /* to segment_name(), now the new one */
+    int (*sync)(const struct segment *segment, bool content); /* name on disk, and content */
+    void (*remove)(struct segment *segment);                  /* takes the name */
 };
 
 extern const struct segment_ops segment_named_ops, segment_memfd_ops;
@@ -69,8 +69,9 @@ bool segment_name_parse(const char *instance, const char *name, uint64_t *ret_id
  * released.
  */
 int segment_new(const struct segment_places *places, enum backing backing,
-                enum huge_pages huge_pages, uint64_t id, uint32_t version, uint64_t size, uint64_t max_size, struct charge *charge,
-                struct segment **ret, struct error *error);
+                enum huge_pages huge_pages, uint64_t id, uint32_t version, uint64_t size,
+                uint64_t max_size, struct charge *charge, struct segment **ret,
+                struct error *error);
 
 /* The size of such pages in bytes, 1 for none. */
 uint64_t huge_pages_size(enum huge_pages huge_pages);
@@ -99,8 +100,8 @@ int segment_read(const struct segment *segment, uint64_t offset, void *buffer, s
 int segment_read_from(const struct segment *segment, int fd, uint64_t offset, void *buffer,
                       size_t size, struct error *error);
 
-/* Puts a file's content and name on disk (fsync(2)); the others have no disk. */
-int segment_sync(const struct segment *segment, struct error *error);
+/* Puts a file's name on disk, and its @content, too (fsync(2)); the others have no disk. */
+int segment_sync(const struct segment *segment, bool content, struct error *error);
 
 /* Makes it the given version of the given region. */
 int segment_rename(struct segment *segment, uint64_t id, uint32_t version, struct error *error);

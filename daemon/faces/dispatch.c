@@ -144,6 +144,8 @@ int request_read_spec(struct request *request, const struct wire_region_spec *wi
         .seconds = wire->seconds,
         .mode = wire->mode == WIRE_MODE_DEFAULT ? DEFAULT_MODE : wire->mode,
         .sync_block = wire->flags & WIRE_SYNC_BLOCK,
+        .durability = wire->durability,
+        .durability_seconds = wire->durability_seconds,
         .huge_pages = wire->flags & WIRE_HUGE_2M ? HUGE_PAGES_2M : 0,
         .tag = {request->client->id, request->message->header.serial},
     };
@@ -316,6 +318,8 @@ static int on_describe(struct request *request) {
             .writers = region->writers,
             .remaining_seconds = region_remaining_seconds(region),
             .flags = request_segment_flags(region->segment) | sync_block_flag(region),
+            .durability = region->durability,
+            .durability_seconds = region->durability_seconds,
         },
         (struct wire_string[]){{region->name}, {region->access.acl}, {region->attributes}});
 }

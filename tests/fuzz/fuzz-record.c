@@ -27,6 +27,8 @@ static char *format(const struct region_record *record) {
         .attributes = (char *)record->attributes,
         .lifetime = record->lifetime,
         .seconds = record->seconds,
+        .durability = record->durability,
+        .durability_seconds = record->durability_seconds,
         .deadline = record->deadline,
         .created_usec = record->created_usec,
         .changed_usec = record->changed_usec,

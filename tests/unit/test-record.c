@@ -31,6 +31,8 @@ static struct region region = {
     .created_usec = 1700000000000000,
     .changed_usec = 1700000000000001,
     .tag = {.client_id = UINT64_MAX - 7, .serial = UINT32_MAX},
+    .durability = DURABILITY_INTERVAL,
+    .durability_seconds = 30,
     .slot = 17,
     .slot_version = 4000000000,
     .owner_identity = {.pid = 4711, .start_time = 99999999999},
@@ -74,6 +76,8 @@ START_TEST(a_region_comes_back_whole) {
     ck_assert_uint_eq(record.tag.client_id, region.tag.client_id);
     ck_assert_uint_eq(record.tag.serial, region.tag.serial);
     ck_assert(record.sync_block);
+    ck_assert_uint_eq(record.durability, DURABILITY_INTERVAL);
+    ck_assert_uint_eq(record.durability_seconds, 30);
     region_record_deinit(&record);
 }
 END_TEST
@@ -121,7 +125,7 @@ START_TEST(a_region_without_a_key_or_with_another_type_is_refused) {
     json_t *json = region_json(), *value;
     const char *key;
 
-    ck_assert_uint_eq(json_object_size(json), 23);
+    ck_assert_uint_eq(json_object_size(json), 25);
     json_object_foreach(json, key, value) {
         json_t *damaged = json_copy(json);
 
@@ -160,6 +164,7 @@ START_TEST(a_region_whose_values_contradict_each_other_is_refused) {
         {"owner_uid", 1ll << 32},
         {"owner_gid", -2},
         {"mode", -1},
+        {"durability_seconds", -1},
         {"slot_version", -1},
         {"slot_version", 1ll << 32},
         {"slot", -1},

@@ -181,7 +181,7 @@ START_TEST(a_name_is_given_changed_and_taken) {
         int at = *directories[i];
 
         ck_assert_int_eq(faccessat(at, "shmreg.0123456789abcdef.7.1", F_OK, 0), 0);
-        ck_assert_int_eq(segment_sync(segment, NULL), 0);
+        ck_assert_int_eq(segment_sync(segment, true, NULL), 0);
         ck_assert_int_eq(segment_rename(segment, 9, 3, NULL), 0);
         ck_assert_int_ne(faccessat(at, "shmreg.0123456789abcdef.7.1", F_OK, 0), 0);
         ck_assert_int_eq(faccessat(at, "shmreg.0123456789abcdef.9.3", F_OK, 0), 0);
