@@ -14,11 +14,14 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-static struct block *find(const struct block_list *blocks, uint64_t region_id, bool writable) {
+/* The id alone is not enough: a daemon that has lost everything begins again with the first. */
+static struct block *find(const struct block_list *blocks, uint64_t region_id,
+                          const struct stat *status, bool writable) {
     struct block *block;
 
     LIST_FOREACH (block, blocks, link)
-        if (block->region_id == region_id && block->writable == writable)
+        if (block->region_id == region_id && block->device == status->st_dev &&
+            block->inode == status->st_ino && block->writable == writable)
             return block;
     return NULL;
 }
@@ -30,16 +33,14 @@ static int check(const struct mapping *mapping, const struct sync_block *memory)
                 mapping->name);
 }
 
-static int map(const struct mapping *mapping, int fd, bool writable, struct sync_block **ret) {
-    struct stat status;
+static int map(const struct mapping *mapping, int fd, const struct stat *status, bool writable,
+               struct sync_block **ret) {
     void *memory;
     int r;
 
-    if (fstat(fd, &status) < 0)
-        return fail(-errno, "region '%s': its sync block: %s", mapping->name, strerror(errno));
-    if (status.st_size < (off_t)SYNC_BLOCK_SIZE)
+    if (status->st_size < (off_t)SYNC_BLOCK_SIZE)
         return fail(-EIO, "region '%s': a writer cut its sync block to %jd bytes", mapping->name,
-                    (intmax_t)status.st_size);
+                    (intmax_t)status->st_size);
     memory = mmap(NULL, SYNC_BLOCK_SIZE, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED,
                   fd, 0);
     if (memory == MAP_FAILED)
@@ -53,15 +54,17 @@ static int map(const struct mapping *mapping, int fd, bool writable, struct sync
     return r;
 }
 
-static int add(struct mapping *mapping, int fd, bool writable) {
+static int add(struct mapping *mapping, int fd, const struct stat *status, bool writable) {
     _cleanup_free_ struct block *block = calloc(1, sizeof(*block));
     int r;
 
     if (!block)
         return fail(-ENOMEM, "region '%s': no memory for its sync block", mapping->name);
     block->region_id = mapping->id;
+    block->device = status->st_dev;
+    block->inode = status->st_ino;
     block->writable = writable;
-    r = map(mapping, fd, writable, &block->memory);
+    r = map(mapping, fd, status, writable, &block->memory);
     if (r < 0)
         return r;
     LIST_INSERT_HEAD(&mapping->conn->blocks, block, link);
@@ -72,12 +75,15 @@ static int add(struct mapping *mapping, int fd, bool writable) {
 int block_attach(struct mapping *mapping, int fd) {
     bool writable = mapping_right(mapping) == WIRE_WRITE;
     struct shmreg_conn *conn = mapping->conn;
+    struct stat status;
     int r = 0;
 
+    if (fstat(fd, &status) < 0)
+        return fail(-errno, "region '%s': its sync block: %s", mapping->name, strerror(errno));
     pthread_mutex_lock(&conn->state);
-    mapping->block = find(&conn->blocks, mapping->id, writable);
+    mapping->block = find(&conn->blocks, mapping->id, &status, writable);
     if (!mapping->block)
-        r = add(mapping, fd, writable);
+        r = add(mapping, fd, &status, writable);
     if (r == 0)
         mapping->block->references++;
     pthread_mutex_unlock(&conn->state);

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
+#include <sys/types.h>
 
 #include "proto/sync-block.h"
 
@@ -21,6 +22,8 @@ struct shmreg_region;
 struct block {
     unsigned references; /* of mappings */
     uint64_t region_id;
+    dev_t device; /* with the inode: which object it is, as long as it is mapped */
+    ino_t inode;
     bool writable;
     struct sync_block *memory;
     _Atomic uintptr_t owner; /* which thread of this process has the lock through it; 0 for none */
