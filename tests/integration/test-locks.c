@@ -321,7 +321,7 @@ END_TEST
 int main(void) {
     TCase *locks = tcase_create("locks");
 
-    tcase_set_timeout(locks, 110);
+    tcase_set_timeout(locks, getenv("SHMREG_TEST_LONG") ? 600 : 110);
     tcase_add_test(locks, test_who_may_lock);
     tcase_add_loop_test(locks, test_one_at_a_time_among_threads_and_users, 0, 3);
     tcase_add_test(locks, test_a_timeout_and_a_dead_owner);
