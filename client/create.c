@@ -85,6 +85,8 @@ struct wire_region_spec options_spec(const struct shmreg_options *options, uint6
         .seconds = options->seconds,
         .mode = options->mode ? options->mode : WIRE_MODE_DEFAULT,
         .flags = wire_flags(options->flags),
+        .durability = options->durability,
+        .durability_seconds = options->durability_seconds,
         .size = size,
         .max_size = options->max_size,
     };

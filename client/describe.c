@@ -44,6 +44,8 @@ static struct shmreg_description *copy(const struct wire_message *reply) {
         .rights = body->rights,
         .readers = body->readers,
         .writers = body->writers,
+        .durability = body->durability,
+        .durability_seconds = body->durability_seconds,
         .flags = body->flags & WIRE_ATTACHMENT_SYNC_BLOCK ? SHMREG_SYNC_BLOCK : 0,
     };
     end = (char *)(description + 1);

@@ -144,6 +144,7 @@ int mapping_map(struct mapping *mapping, const struct wire_attachment *attachmen
 
     mapping->fd = fd;
     mapping->page_size = page_size;
+    mapping->backing = attachment->backing;
     r = check_descriptor(mapping, attachment, fd);
     if (r == 0)
         r = map_memory(mapping, length);

@@ -29,6 +29,7 @@ struct mapping {
     void *data; /* NULL before it is mapped, or if it was not inherited */
     size_t length;
     size_t page_size;
+    uint32_t backing;
     int fd;
     uint64_t id;
     uint32_t version;

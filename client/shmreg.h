@@ -81,6 +81,14 @@ enum shmreg_lifetime {
     SHMREG_LEASE = 4,      /* until `seconds` pass without shmreg_renew() */
 };
 
+/* When the content of a SHMREG_FILE region is on disk. shmreg_flush() puts it there at any time. */
+enum shmreg_durability {
+    SHMREG_DURABILITY_DEFAULT = 0,  /* PUBLISH for a file; other backings have no disk: NONE */
+    SHMREG_DURABILITY_NONE = 1,     /* whenever the kernel comes to it */
+    SHMREG_DURABILITY_INTERVAL = 2, /* every `durability_seconds` while it may have changed */
+    SHMREG_DURABILITY_PUBLISH = 3,  /* a version is on disk before anyone sees it */
+};
+
 /* Access, for shmreg_open() and shmreg_open_many(): one of these two, */
 #define SHMREG_READ 1u  /* the descriptor is O_RDONLY: the kernel refuses a writable mapping */
 #define SHMREG_WRITE 2u /* read and write */
@@ -147,6 +155,8 @@ struct shmreg_options {
     uint64_t max_size;      /* bytes the region may ever have, and what quotas count; 0: its size */
     const char *acl;        /* further rules, "user:alice:rw,group:quants:r"; NULL for none */
     const char *attributes; /* a JSON object of at most SHMREG_ATTRIBUTES_MAX bytes; NULL for {} */
+    uint32_t durability;    /* enum shmreg_durability */
+    uint32_t durability_seconds; /* between two syncs of SHMREG_DURABILITY_INTERVAL */
 };
 
 /* On which NUMA nodes pages come to be. */
@@ -178,10 +188,12 @@ struct shmreg_description {
     uint32_t mode;
     uint32_t owner_uid;
     uint32_t owner_gid;
-    uint32_t rights;  /* the caller's: 1 read, 2 write, 4 manage */
-    uint32_t readers; /* attachments for reading */
-    uint32_t writers; /* attachments for writing */
-    uint32_t flags;   /* SHMREG_SYNC_BLOCK */
+    uint32_t rights;     /* the caller's: 1 read, 2 write, 4 manage */
+    uint32_t readers;    /* attachments for reading */
+    uint32_t writers;    /* attachments for writing */
+    uint32_t flags;      /* SHMREG_SYNC_BLOCK */
+    uint32_t durability; /* enum shmreg_durability */
+    uint32_t durability_seconds;
 };
 
 /*
@@ -259,6 +271,17 @@ int shmreg_open(shmreg_conn *conn, const char *name, uint32_t access, shmreg_reg
  */
 int shmreg_open_many(shmreg_conn *conn, const char *const names[], size_t count, uint32_t access,
                      shmreg_region *ret[]);
+
+/*
+ * Puts @length bytes from @offset on disk (msync(2), rounded out to whole pages) and returns when
+ * they are there: they survive a power cut. For file regions opened for writing; asks nobody.
+ *
+ * -EINVAL      the range is not within the region
+ * -EBADF       the region is opened for reading
+ * -EOPNOTSUPP  the region is no file: there is no disk behind it
+ * -EIO         the disk failed
+ */
+int shmreg_flush(shmreg_region *region, uint64_t offset, uint64_t length);
 
 /*
  * Makes a new region with the present content of another. Nothing is mapped; shmreg_open() does
