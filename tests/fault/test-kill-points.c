@@ -258,6 +258,87 @@ static void verify_detach(bool answered) {
     ck_assert_int_eq(daemon_segments(&daemon_), 0);
 }
 
+static void request_stage(int fd) {
+    struct wire_string strings[] = {{.data = NAME}, {.data = ""}, {.data = ""}};
+
+    raw_request(fd, WIRE_STAGE, 5,
+                &(struct wire_stage_request){.spec = {.mode = WIRE_MODE_DEFAULT, .size = NEW_SIZE}},
+                strings);
+}
+
+static bool is_swept(void *data) {
+    (void)data;
+    return daemon_segments(&daemon_) == 0;
+}
+
+/* It is this process's, if it was recorded, until the client says that it has gone. */
+static void verify_stage(bool answered) {
+    _cleanup_close_ int fd = raw_connect(daemon_.socket);
+    bool there = raw_hello(fd, CLIENT_ID) & WIRE_RESUMED;
+
+    ck_assert(there || !answered);
+    ck_assert_int_eq(daemon_segments(&daemon_), there);
+    ck_assert(!exists(conn, NAME));
+    close_fd(&fd);
+    wait_until(is_swept, NULL);
+}
+
+static void prepare_stage(int fd) {
+    struct wire_attachment stage;
+    struct raw_reply reply;
+    char value[NEW_SIZE];
+
+    request_stage(fd);
+    raw_receive(fd, &reply);
+    ck_assert_int_eq(reply.message.header.status, 0);
+    memcpy(&stage, reply.message.string[0].data, sizeof(stage));
+    attachment_id = stage.attachment_id;
+    fill(value, sizeof(value), 2);
+    ck_assert_int_eq(pwrite(reply.fds.fd[0], value, sizeof(value), 0), sizeof(value));
+    raw_reply_deinit(&reply);
+}
+
+static void prepare_stage_of_old(int fd) {
+    put_old(fd);
+    prepare_stage(fd);
+}
+
+static void request_publish(int fd) {
+    raw_request(fd, WIRE_PUBLISH, 6, &(struct wire_publish_request){.stage_id = attachment_id},
+                NULL);
+}
+
+/* It may be asked again in any case, and then has happened once. */
+static void verify_publish(bool answered, uint32_t version) {
+    _cleanup_close_ int fd = raw_connect(daemon_.socket);
+    struct shmreg_description *description;
+
+    ck_assert(exists(conn, NAME) || (!answered && version == 1));
+    if (exists(conn, NAME) && !has_value(NEW_SIZE, 2))
+        ck_assert(!answered && version == 2 && has_value(OLD_SIZE, 1));
+    ck_assert(raw_hello(fd, CLIENT_ID) & WIRE_RESUMED);
+    request_publish(fd);
+    ck_assert_int_eq(raw_receive_status(fd), 0);
+    expect_awake();
+    ck_assert(has_value(NEW_SIZE, 2));
+    ck_assert_int_eq(daemon_segments(&daemon_), 1);
+    expect_ok(shmreg_describe(conn, NAME, &description));
+    ck_assert_uint_eq(description->version, version);
+    ck_assert_uint_eq(description->writers, 1);
+    shmreg_description_free(description);
+    close_fd(&fd);
+    wait_holders(conn, NAME, 0, 0);
+    destroy();
+}
+
+static void verify_publish_new(bool answered) {
+    verify_publish(answered, 1);
+}
+
+static void verify_publish_version(bool answered) {
+    verify_publish(answered, 2);
+}
+
 static const struct operation operations[] = {
     {"create", 1, prepare_nothing, request_create, verify_create},
     {"create-with-block", 1, prepare_nothing, request_create_with_block, verify_create_with_block},
@@ -265,6 +346,9 @@ static const struct operation operations[] = {
     {"replace", 1, put_old, request_put, verify_replace},
     {"destroy", 1, put_old, request_destroy, verify_destroy},
     {"set-attributes", 1, put_old, request_attributes, verify_attributes},
+    {"stage", 1, prepare_nothing, request_stage, verify_stage},
+    {"publish-new", 1, prepare_stage, request_publish, verify_publish_new},
+    {"publish", 1, prepare_stage_of_old, request_publish, verify_publish_version},
     {"detach", 2, prepare_detach, request_detach, verify_detach},
 };
 
