@@ -1,6 +1,6 @@
 /*
  * Kill points: for each operation that changes something, the daemon is killed before its first
- * system call, before its second, and so on to its last. After the restart the operation has taken
+ * system call, after that, before its second, and so on to its last. After the restart the operation has taken
  * effect wholly or not at all, wholly if it was answered, no segment is left over, and nobody
  * sleeps through it.
  */
@@ -365,23 +365,21 @@ static void hold_daemon(void) {
     wait_stopped();
 }
 
-/* Lets it run until it is about to make a system call; returns which. */
-static uint64_t run_to_next_call(void) {
+/* Lets it run until it is about to make a system call, or has made one. True if it is about to wait
+ * for events. */
+static bool run_to_next_point(void) {
     struct __ptrace_syscall_info info;
 
     do {
         ck_assert_int_eq(ptrace(PTRACE_SYSCALL, daemon_.pid, NULL, NULL), 0);
         wait_stopped();
         ck_assert_int_gt(ptrace(PTRACE_GET_SYSCALL_INFO, daemon_.pid, sizeof(info), &info), 0);
-    } while (info.op != PTRACE_SYSCALL_INFO_ENTRY);
-    return info.entry.nr;
+    } while (info.op != PTRACE_SYSCALL_INFO_ENTRY && info.op != PTRACE_SYSCALL_INFO_EXIT);
+    return info.op == PTRACE_SYSCALL_INFO_ENTRY &&
+           (info.entry.nr == SYS_epoll_wait || info.entry.nr == SYS_epoll_pwait);
 }
 
-static bool waits_for_events(uint64_t call) {
-    return call == SYS_epoll_wait || call == SYS_epoll_pwait;
-}
-
-/* Carries the operation out up to its system call number @point, and kills the daemon there.
+/* Carries the operation out up to that @point, and kills the daemon there.
  * Returns whether there are further points. */
 static bool kill_at(const struct operation *operation, unsigned point) {
     _cleanup_close_ int fd = raw_connect(daemon_.socket);
@@ -393,10 +391,10 @@ static bool kill_at(const struct operation *operation, unsigned point) {
     hold_daemon();
     operation->request(fd);
     for (unsigned i = 0; i <= point && turns < operation->turns; i++) {
-        uint64_t call = run_to_next_call();
+        bool waits = run_to_next_point();
 
         answered = is_readable_within(fd, 0);
-        turns += answered && waits_for_events(call);
+        turns += answered && waits;
     }
     if (answered)
         ck_assert_int_eq(raw_receive_status(fd), 0);
@@ -407,7 +405,7 @@ static bool kill_at(const struct operation *operation, unsigned point) {
     return turns < operation->turns;
 }
 
-START_TEST(test_killed_before_each_system_call) {
+START_TEST(test_killed_around_each_system_call) {
     const struct operation *operation = &operations[_i / 2];
     unsigned points = 0;
 
@@ -416,8 +414,7 @@ START_TEST(test_killed_before_each_system_call) {
     while (kill_at(operation, points))
         ck_assert_uint_lt(++points, POINTS_MAX);
     ck_assert_uint_gt(points, 3);
-    printf("%s: killed before each of %u system calls: %s\n", operation->name, points,
-           configs[_i % 2]);
+    printf("%s: killed at each of %u points: %s\n", operation->name, points, configs[_i % 2]);
     shmreg_disconnect(conn);
     daemon_stop(&daemon_);
 }
@@ -427,7 +424,7 @@ int main(void) {
     TCase *kill_points = tcase_create("kill-points");
 
     tcase_set_timeout(kill_points, 240);
-    tcase_add_loop_test(kill_points, test_killed_before_each_system_call, 0,
+    tcase_add_loop_test(kill_points, test_killed_around_each_system_call, 0,
                         2 * (int)ARRAY_SIZE(operations));
     return sandbox_run("kill-points", &kill_points, 1);
 }
