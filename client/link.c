@@ -167,8 +167,10 @@ static int restore_mapping(struct shmreg_conn *conn, struct mapping *mapping) {
     return 0;
 }
 
-/* Each mapping is kept by a reference while the daemon is asked, so that it stays in the list when
- * its last handle is closed meanwhile. */
+/* Asks for what the daemon does not know to be held: nothing of it after a new HELLO; after one that
+ * was resumed, what a link that broke in here has not come to. Each mapping is kept by a reference
+ * while the daemon is asked, so that it stays in the list when its last handle is closed meanwhile.
+ */
 static int restore(struct shmreg_conn *conn) {
     struct mapping *mapping, *next;
     int r = 0;
@@ -180,7 +182,7 @@ static int restore(struct shmreg_conn *conn) {
     pthread_mutex_unlock(&conn->state);
 
     while (mapping) {
-        if (r == 0 && mapping->data && !mapping->staged)
+        if (r == 0 && mapping->data && !mapping->staged && mapping->attachment_id == 0)
             r = restore_mapping(conn, mapping);
         pthread_mutex_lock(&conn->state);
         next = r == 0 ? TAILQ_NEXT(mapping, link) : NULL;
@@ -214,8 +216,7 @@ static int make(struct shmreg_conn *conn, int64_t deadline_msec) {
     if (r < 0)
         return r;
     start_over(conn, resumed);
-    if (!resumed)
-        r = restore(conn);
+    r = restore(conn);
     if (r == 0 && loop_is_open(&conn->loop))
         r = watch(conn);
     if (r == 0)

@@ -35,7 +35,8 @@ struct answer {
     };
     struct wire_attachment attachments[2];
     size_t n_attachments;
-    size_t cut; /* bytes that are not sent */
+    size_t cut;   /* bytes that are not sent */
+    bool hang_up; /* instead of sending it */
     int fds[2];
     size_t n_fds;
     uint64_t memory; /* bytes behind the descriptor */
@@ -114,7 +115,10 @@ static void send_answer(int fd, struct answer *answer) {
         close(answer->fds[i]);
 }
 
-/* Until it is killed. DETACH is not answered, as asked. */
+/* The name in the OPEN that is being answered. */
+static const char *asked_name;
+
+/* Until it is killed. DETACH is not answered, as asked. A @spoiled of 0 is every operation. */
 static void serve(int listener, enum wire_op spoiled, const struct fault *fault) {
     _Alignas(uint64_t) static char request[WIRE_MESSAGE_MAX];
     const struct wire_header *header = (const struct wire_header *)request;
@@ -129,8 +133,11 @@ static void serve(int listener, enum wire_op spoiled, const struct fault *fault)
 
             if (header->op == WIRE_DETACH)
                 continue;
-            if (header->op == spoiled && fault->spoil)
+            asked_name = request + sizeof(*header) + sizeof(struct wire_open_request);
+            if ((spoiled == 0 || header->op == spoiled) && fault->spoil)
                 fault->spoil(&answer);
+            if (answer.hang_up)
+                break;
             send_answer(fd, &answer);
         }
     }
@@ -319,6 +326,47 @@ START_TEST(a_connection_that_heard_nonsense_goes_on) {
 }
 END_TEST
 
+/* What was opened so far, written by the peer. */
+static char *opened;
+
+/* A daemon that is killed twice: as it is asked for c, and in the course of what the library does to
+ * restore a and b. The third one knows the client. */
+static void die_twice(struct answer *answer) {
+    static unsigned n_hellos, n_opens;
+
+    if (answer->header.op == WIRE_HELLO) {
+        answer->hello.flags = ++n_hellos == 3 ? WIRE_RESUMED : 0;
+        return;
+    }
+    opened[n_opens++] = *asked_name;
+    answer->attachments[0].attachment_id = n_opens;
+    answer->hang_up = n_opens == 3 || n_opens == 5;
+}
+
+START_TEST(what_a_broken_link_has_not_restored_is_restored_by_the_next) {
+    static const struct fault killed = {.name = "killed", .spoil = die_twice};
+    struct sockaddr_un address;
+    shmreg_region *regions[3];
+    shmreg_conn *conn;
+    pid_t peer;
+
+    opened = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    ck_assert_ptr_ne(opened, MAP_FAILED);
+    peer = start_peer(&address, 0, &killed);
+    ck_assert_int_eq(shmreg_connect(address.sun_path, &conn), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(regions); i++)
+        ck_assert_int_eq(
+            shmreg_open(conn, (const char *[]){"a", "b", "c"}[i], SHMREG_READ, &regions[i]), 0);
+    ck_assert_str_eq(opened, "ab"
+                             "c"
+                             "ab"
+                             "bc");
+    shmreg_disconnect(conn);
+    stop_peer(&address, peer);
+    munmap(opened, SIZE);
+}
+END_TEST
+
 /* The slot, always 0 here, has moved on from what the first answer says of it. */
 static void grow_second(struct answer *answer) {
     static unsigned n;
@@ -361,4 +409,5 @@ END_TEST
 
 SUITE_MAIN("client-answers", a_right_answer_opens, nonsense_for_open_is_refused,
            nonsense_for_hello_is_refused, a_connection_that_heard_nonsense_goes_on,
+           what_a_broken_link_has_not_restored_is_restored_by_the_next,
            a_region_that_grew_keeps_its_mapping);
