@@ -27,6 +27,9 @@ as() { (become "$@"); }
 ctl() { "$build/client/ctl/shmregctl" "$@"; }
 example() { as "$1" "$build/client/examples/example-$2" "${@:3}"; }
 
+# The segments of this very daemon.
+segments() { find /dev/shm -maxdepth 1 -name "shmreg.$instance.*" "$@"; }
+
 # Starts the daemon and returns once it says that it has started.
 start_daemon() {
   local line
@@ -47,8 +50,7 @@ start_daemon() {
 
 finish() {
   kill -9 "${mine[@]}" 2>/dev/null || true
-  # What is in /dev/shm now belongs to the demo's own user only.
-  find /dev/shm -maxdepth 1 -user $daemon_uid -name 'shmreg.*' -delete 2>/dev/null || true
+  [[ -z ${instance:-} ]] || segments -delete
   rm -rf "$work"
 }
 trap finish EXIT
@@ -61,6 +63,7 @@ chmod 755 "$work"
 
 say "1. A private daemon, under a user of its own (uid $daemon_uid)"
 start_daemon
+instance=$(ctl status | awk '/^Instance:/ { print $2 }')
 
 say "2. User $writer_uid creates a region with the content of $data; user $reader_uid may read it"
 example $writer_uid share-file demo/program "$data" 0600
@@ -120,7 +123,6 @@ echo "$line"
 example $reader_uid check-file demo/program "$data" || fail "the content changed"
 ctl get demo/program | cmp - "$data" || fail "the operator sees other content"
 ctl destroy demo/program
-[[ -z $(find /dev/shm -maxdepth 1 -user $daemon_uid -name 'shmreg.*') ]] ||
-  fail "something is left in /dev/shm"
+[[ -z $(segments) ]] || fail "something is left in /dev/shm: $(segments)"
 
 say "All of it happened."

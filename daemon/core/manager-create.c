@@ -107,6 +107,7 @@ int manager_new_region(struct manager *manager, const struct caller *caller,
     region->durability = durability_of(spec, backing);
     region->durability_seconds = spec->durability_seconds;
     region->tag = spec->tag;
+    region->creator_pid = caller->pid;
     region->created_usec = region->changed_usec = realtime_usec();
     region->name = strdup(spec->name);
     region->attributes = strdup(*spec->attributes ? spec->attributes : "{}");
@@ -183,7 +184,9 @@ int manager_install(struct manager *manager, struct region *region, struct proce
         manager_take_out(manager, region);
         return r;
     }
-    log_write(LOG_INFO, ABOUT(.kind = LOG_REGION_CREATED, .region = region->name),
+    log_write(LOG_INFO,
+              ABOUT(.kind = LOG_REGION_CREATED, .region = region->name,
+                    .client_pid = region->creator_pid, .client_uid = region->access.owner_uid),
               "region '%s' created by user %u: %s, %s, %" PRIu64 " bytes", region->name,
               region->access.owner_uid, backing_to_word(region->segment->backing),
               lifetime_to_word(region->lifetime), region->segment->size);
@@ -304,12 +307,13 @@ int manager_create_and_attach(struct manager *manager, struct client *client,
         return r;
     r = manager_attach(manager, client, spec->name, access, ret, ret_fds, error);
     if (r < 0 && *ret_created)
-        manager_end_region(region, REGION_DESTROYED, "its creator could not attach", &ignored);
+        manager_end_region(region, &client->caller, REGION_DESTROYED,
+                           "its creator could not attach", &ignored);
     return r;
 }
 
-int manager_end_region(struct region *region, enum region_event event, const char *reason,
-                       struct error *error) {
+int manager_end_region(struct region *region, const struct caller *caller, enum region_event event,
+                       const char *reason, struct error *error) {
     struct manager *manager = region->manager;
     char key[RECORD_KEY_MAX];
     int r;
@@ -329,7 +333,8 @@ int manager_end_region(struct region *region, enum region_event event, const cha
     charge_release(&region->charge);
     log_write(LOG_INFO,
               ABOUT(.kind = event == REGION_REAPED ? LOG_REGION_REAPED : LOG_REGION_DESTROYED,
-                    .region = region->name),
+                    .region = region->name, .client_pid = caller ? caller->pid : 0,
+                    .client_uid = caller ? caller->uid : 0),
               "region '%s' %s: %s", region->name, region_event_word(event), reason);
     manager_notify(manager, event, region, reason);
     /* Who holds an older version does not keep this one. */
@@ -347,5 +352,5 @@ int manager_destroy(struct manager *manager, const struct caller *caller, const 
     if (r < 0)
         return r;
     snprintf(reason, sizeof(reason), "by user %u, process %d", caller->uid, caller->pid);
-    return manager_end_region(region, REGION_DESTROYED, reason, error);
+    return manager_end_region(region, caller, REGION_DESTROYED, reason, error);
 }

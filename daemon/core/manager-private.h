@@ -72,9 +72,9 @@ int manager_install(struct manager *manager, struct region *region, struct proce
                     struct error *error);
 
 /* Ends a region: record, name, lifetime, slot. Only attachments keep its memory from now on. On
- * error (the record could not be deleted) it lives on. */
-int manager_end_region(struct region *region, enum region_event event, const char *reason,
-                       struct error *error);
+ * error (the record could not be deleted) it lives on. @caller: who wants it; NULL: nobody did. */
+int manager_end_region(struct region *region, const struct caller *caller, enum region_event event,
+                       const char *reason, struct error *error);
 
 /* 0 if a region can be like that; @client would own it, @attaches if it is attached at once. */
 int manager_check_spec(const struct region_spec *spec, const struct client *client, bool attaches,

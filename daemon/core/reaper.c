@@ -38,7 +38,7 @@ static void stop_clock(struct region *region) {
 static void reap(struct region *region, const char *reason) {
     struct error error = {0};
 
-    if (manager_end_region(region, REGION_REAPED, reason, &error) == 0)
+    if (manager_end_region(region, NULL, REGION_REAPED, reason, &error) == 0)
         return;
     log_write(LOG_ERR, ABOUT(.region = region->name), "cannot reap region '%s', trying again: %s",
               region->name, error.text);

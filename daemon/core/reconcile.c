@@ -67,7 +67,7 @@ static void reap_doomed(struct starter *starter) {
 
     while ((doomed = STAILQ_FIRST(&starter->doomed))) {
         STAILQ_REMOVE_HEAD(&starter->doomed, link);
-        if (manager_end_region(doomed->region, REGION_REAPED,
+        if (manager_end_region(doomed->region, NULL, REGION_REAPED,
                                "its owner's process ended while the daemon was away", &error) < 0)
             log_write(LOG_ERR, ABOUT(.region = doomed->region->name), "cannot reap region '%s': %s",
                       doomed->region->name, error.text);

@@ -20,7 +20,6 @@
     X(REGION_CREATED, "a1c5d0b4e6f74c2d8b3e9f7a60d1c258")                                          \
     X(REGION_DESTROYED, "5d7e8f90a1b24c3d9e4f5a6b7c8d9e0f")                                        \
     X(REGION_REAPED, "7b2e4c6d8f0a41b3a5c7d9e1f3a5b7c9")                                           \
-    X(REGION_REFUSED, "e4a9c2d7b15f4e60a8d3f6b9c0e72145")                                          \
     X(REGION_CHANGED, "1f9d3b7a5c2e4860b4d6f8a0c2e4f617")                                          \
     X(ORPHAN_REAPED, "c8d6b4a2f0e94d7c8b6a5f4e3d2c1b0a")                                           \
     X(RECORD_QUARANTINED, "2a4c6e8f0b1d43f5a7c9e1b3d5f7a9c1")                                      \
