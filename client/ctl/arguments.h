@@ -13,7 +13,7 @@
 
 #include "proto/error.h"
 
-#define COMMAND_OPTIONS_MAX 12u
+#define COMMAND_OPTIONS_MAX 16u
 #define ARGUMENTS_UNLIMITED (~0u)
 
 struct ctl;

@@ -1,10 +1,12 @@
 /*
- * create, destroy and renew: how a region comes to be, and how long it stays
+ * create, snapshot, destroy and renew: how a region comes to be, and how long it stays
  */
 #include "client/ctl/commands.h"
 
 #include "client/ctl/parameters.h"
 #include "proto/words.h"
+
+#include <unistd.h>
 
 static int take_options(json_t *parameters, const char *const *option, struct error *error) {
     const char *backing = option[CREATE_BACKING], *lifetime = option[CREATE_LIFETIME];
@@ -22,6 +24,8 @@ static int take_options(json_t *parameters, const char *const *option, struct er
                                 huge_pages_from_word(huge_pages), huge_pages_words, error);
     if (r == 0 && option[CREATE_SYNC_BLOCK])
         r = parameters_set(parameters, "sync_block", json_true(), error);
+    if (r == 0 && option[CREATE_DURABILITY])
+        r = parameters_set_durability(parameters, option[CREATE_DURABILITY], error);
     if (r == 0 && option[CREATE_MAX_SIZE])
         r = parameters_set_size(parameters, "max_size", option[CREATE_MAX_SIZE], error);
     if (r == 0 && option[CREATE_MODE])
@@ -45,6 +49,42 @@ int command_create(struct ctl *ctl, const struct invocation *invocation, struct 
     if (r < 0)
         return r;
     return ctl_call_silently(ctl, "CreateRegion", steal_pointer(parameters), error);
+}
+
+/* A line that is written over, on a terminal; the last reply with --json. */
+static int take_progress(struct ctl *ctl, json_t *reply, void *data, struct error *error) {
+    bool *is_shown = data;
+    json_int_t done, total;
+    int r = ctl_unpack(reply, error, "{s:I, s:I}", "done", &done, "total", &total);
+
+    if (r < 0)
+        return r;
+    if (json_object_get(reply, "region")) {
+        if (*is_shown)
+            fputs("\r\033[K", stderr);
+        *is_shown = false;
+        return ctl->json ? ctl_print_json(reply, error) : 0;
+    }
+    if (isatty(STDERR_FILENO) && total > 0) {
+        fprintf(stderr, "\r%3d%%", (int)(100.0 * (double)done / (double)total));
+        *is_shown = true;
+    }
+    return 0;
+}
+
+int command_snapshot(struct ctl *ctl, const struct invocation *invocation, struct error *error) {
+    _cleanup_(cleanup_json_decref) json_t *parameters = json_pack(
+        "{s:s, s:s}", "source", invocation->arguments[0], "name", invocation->arguments[1]);
+    bool is_shown = false;
+    int r = take_options(parameters, invocation->option, error);
+
+    if (r < 0)
+        return r;
+    r = ctl_stream(ctl, "SnapshotRegion", steal_pointer(parameters), VARLINK_TIMEOUT_MS,
+                   take_progress, &is_shown, error);
+    if (is_shown)
+        fputc('\n', stderr);
+    return r;
 }
 
 static int destroy(struct ctl *ctl, const char *name, const void *data, struct error *error) {

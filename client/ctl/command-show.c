@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 #include <time.h>
 
 #define USEC_PER_SEC 1000000
@@ -34,6 +35,8 @@ struct view {
     json_int_t changed_usec;
     const char *huge_pages; /* NULL for none */
     int sync_block;
+    const char *durability;
+    json_int_t durability_seconds;
 };
 
 static int view_read(json_t *region, struct view *ret, struct error *error) {
@@ -41,14 +44,15 @@ static int view_read(json_t *region, struct view *ret, struct error *error) {
     return ctl_unpack(
         region, error,
         "{s:s, s:I, s:s, s:I, s:I, s:I, s:I, s:s, s:s, s:o, s:o, s:s, s:I, s?o, s?o,"
-        " s:I, s:I, s:I, s:I, s?s, s:b}",
+        " s:I, s:I, s:I, s:I, s?s, s:b, s:s, s:I}",
         "name", &ret->name, "version", &ret->version, "backing", &ret->backing, "size", &ret->size,
         "max_size", &ret->max_size, "owner_uid", &ret->owner_uid, "owner_gid", &ret->owner_gid,
         "owner", &ret->owner, "mode", &ret->mode, "acl", &ret->acl, "attributes", &ret->attributes,
         "lifetime", &ret->lifetime, "seconds", &ret->seconds, "remaining_seconds",
         &ret->remaining_seconds, "owner_pid", &ret->owner_pid, "readers", &ret->readers, "writers",
         &ret->writers, "created_usec", &ret->created_usec, "changed_usec", &ret->changed_usec,
-        "huge_pages", &ret->huge_pages, "sync_block", &ret->sync_block);
+        "huge_pages", &ret->huge_pages, "sync_block", &ret->sync_block, "durability",
+        &ret->durability, "durability_seconds", &ret->durability_seconds);
 }
 
 static void format_age(json_int_t usec, char ret[static SPAN_TEXT_MAX]) {
@@ -143,6 +147,17 @@ static int print_backing(const struct ctl *ctl, const struct view *view, struct 
     return ctl_print_field(ctl, error, "Backing:", "%s", view->backing);
 }
 
+/* Only a file has a disk. */
+static int print_durability(const struct ctl *ctl, const struct view *view, struct error *error) {
+    char seconds[SPAN_TEXT_MAX];
+
+    if (strcmp(view->backing, "file") != 0)
+        return 0;
+    span_format(view->durability_seconds, seconds);
+    return ctl_print_field(ctl, error, "Durability:", view->durability_seconds > 0 ? "%s %s" : "%s",
+                           view->durability, seconds);
+}
+
 static int print_lifetime(const struct ctl *ctl, const struct view *view, struct error *error) {
     char seconds[SPAN_TEXT_MAX], left[SPAN_TEXT_MAX];
 
@@ -193,6 +208,7 @@ static int print_region(const struct ctl *ctl, const struct view *view, struct e
     if ((r = ctl_print_field(ctl, error, "Name:", "%s", view->name)) < 0 ||
         (r = ctl_print_field(ctl, error, "Version:", "%" JSON_INTEGER_FORMAT, view->version)) < 0 ||
         (r = print_size(ctl, view, error)) < 0 || (r = print_backing(ctl, view, error)) < 0 ||
+        (r = print_durability(ctl, view, error)) < 0 ||
         (r = ctl_print_field(ctl, error, "Sync block:", "%s", view->sync_block ? "yes" : "no")) <
             0 ||
         (r = print_lifetime(ctl, view, error)) < 0 || (r = print_access(ctl, view, error)) < 0 ||

@@ -3,6 +3,22 @@
  */
 #include "client/ctl/commands.h"
 
+/* Options that two commands share. */
+#define MODE                                                                                       \
+    { "mode", "MODE", "octal rights (default: 0600)" }
+#define ACL                                                                                        \
+    { "acl", "RULE,...", "access rules, such as user:alice:rw" }
+#define ATTRIBUTES                                                                                 \
+    { "attributes", "JSON", "an object of up to 4 KiB" }
+#define LIFETIME                                                                                   \
+    { "lifetime", "RULE", "persistent, attached or lease (default: persistent)" }
+#define SECONDS                                                                                    \
+    { "seconds", "TIME", "duration of a lease, linger of attached (90, 5m, 3h, 2d)" }
+#define SYNC_BLOCK                                                                                 \
+    { "sync-block", NULL, "with a lock, a sequence and an event" }
+#define DURABILITY                                                                                 \
+    { "durability", "RULE", "of a file: none, interval:TIME or publish (default)" }
+
 const struct command commands[] = {
     {
         .name = "list",
@@ -33,17 +49,40 @@ const struct command commands[] = {
                 [CREATE_BACKING] = {"backing", "KIND",
                                     "shm, memfd or file (default: as configured)"},
                 [CREATE_MAX_SIZE] = {"max-size", "SIZE", "size it may grow to (default: SIZE)"},
-                [CREATE_MODE] = {"mode", "MODE", "octal rights (default: 0600)"},
-                [CREATE_ACL] = {"acl", "RULE,...", "access rules, such as user:alice:rw"},
-                [CREATE_ATTRIBUTES] = {"attributes", "JSON", "an object of up to 4 KiB"},
-                [CREATE_LIFETIME] = {"lifetime", "RULE",
-                                     "persistent, attached or lease (default: persistent)"},
-                [CREATE_SECONDS] = {"seconds", "TIME",
-                                    "duration of a lease, linger of attached (90, 5m, 3h, 2d)"},
+                [CREATE_MODE] = MODE,
+                [CREATE_ACL] = ACL,
+                [CREATE_ATTRIBUTES] = ATTRIBUTES,
+                [CREATE_LIFETIME] = LIFETIME,
+                [CREATE_SECONDS] = SECONDS,
+                [CREATE_SYNC_BLOCK] = SYNC_BLOCK,
+                [CREATE_DURABILITY] = DURABILITY,
                 [CREATE_HUGE_PAGES] = {"huge-pages", "SIZE", "a memfd of huge pages, 2M or 1G"},
-                [CREATE_SYNC_BLOCK] = {"sync-block", NULL, "with a lock, a sequence and an event"},
             },
         .run = command_create,
+    },
+    {
+        .name = "snapshot",
+        .arguments = "SOURCE NAME",
+        .summary = "Create a region with the present content of another",
+        .help = "Rights, lifetime and attributes are those of a new region, not the source's. If\n"
+                "somebody writes meanwhile, the content is not that of one moment.",
+        .min_arguments = 2,
+        .max_arguments = 2,
+        .options =
+            {
+                [CREATE_BACKING] = {"backing", "KIND",
+                                    "shm, memfd or file (default: the source's)"},
+                [CREATE_MAX_SIZE] = {"max-size", "SIZE",
+                                     "size it may grow to (default: the source's)"},
+                [CREATE_MODE] = MODE,
+                [CREATE_ACL] = ACL,
+                [CREATE_ATTRIBUTES] = ATTRIBUTES,
+                [CREATE_LIFETIME] = LIFETIME,
+                [CREATE_SECONDS] = SECONDS,
+                [CREATE_SYNC_BLOCK] = SYNC_BLOCK,
+                [CREATE_DURABILITY] = DURABILITY,
+            },
+        .run = command_snapshot,
     },
     {
         .name = "destroy",

@@ -16,8 +16,9 @@ enum create_option {
     CREATE_ATTRIBUTES,
     CREATE_LIFETIME,
     CREATE_SECONDS,
-    CREATE_HUGE_PAGES,
     CREATE_SYNC_BLOCK,
+    CREATE_DURABILITY,
+    CREATE_HUGE_PAGES, /* not of snapshots, so the last */
 };
 
 enum put_option {
@@ -26,6 +27,7 @@ enum put_option {
 
 command_run command_list, command_show;                     /* command-show.c */
 command_run command_create, command_destroy, command_renew; /* command-create.c */
+command_run command_snapshot;                               /* command-create.c */
 command_run command_put, command_get;                       /* command-value.c */
 command_run command_chmod, command_acl, command_attr;       /* command-change.c */
 command_run command_clients, command_status, command_ping, command_reload,

@@ -7,8 +7,10 @@
 #include "client/ctl/rules.h"
 #include "client/ctl/text.h"
 #include "proto/rights.h"
+#include "proto/words.h"
 
 #include <errno.h>
+#include <string.h>
 
 int parameters_set(json_t *parameters, const char *key, json_t *value, struct error *error) {
     if (json_object_set_new(parameters, key, value) < 0)
@@ -34,6 +36,25 @@ int parameters_set_seconds(json_t *parameters, const char *text, struct error *e
         return error_set(error, -EINVAL,
                          "'%s' is no duration: seconds, or a number with s, m, h or d", text);
     return parameters_set(parameters, "seconds", json_integer(seconds), error);
+}
+
+int parameters_set_durability(json_t *parameters, const char *text, struct error *error) {
+    static const char interval[] = "interval:";
+    uint32_t word = durability_from_word(text);
+    int64_t seconds;
+    int r;
+
+    if (strncmp(text, interval, strlen(interval)) != 0)
+        return parameters_set_word(parameters, "durability", text,
+                                   word == DURABILITY_INTERVAL ? 0 : word,
+                                   "none, interval:TIME, publish", error);
+    if (span_parse(text + strlen(interval), &seconds) < 0)
+        return error_set(error, -EINVAL,
+                         "'%s' is no duration: seconds, or a number with s, m, h or d",
+                         text + strlen(interval));
+    r = parameters_set(parameters, "durability", json_string("interval"), error);
+    return r < 0 ? r
+                 : parameters_set(parameters, "durability_seconds", json_integer(seconds), error);
 }
 
 int parameters_set_mode(json_t *parameters, const char *text, struct error *error) {

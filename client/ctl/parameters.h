@@ -15,6 +15,8 @@ int parameters_set(json_t *parameters, const char *key, json_t *value, struct er
 
 int parameters_set_size(json_t *parameters, const char *key, const char *text, struct error *error);
 int parameters_set_seconds(json_t *parameters, const char *text, struct error *error);
+/* "none", "interval:30s", "publish" */
+int parameters_set_durability(json_t *parameters, const char *text, struct error *error);
 int parameters_set_mode(json_t *parameters, const char *text, struct error *error);
 int parameters_set_acl(json_t *parameters, const char *list, struct error *error);
 int parameters_set_attributes(json_t *parameters, const char *text, struct error *error);

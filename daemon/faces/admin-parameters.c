@@ -44,6 +44,8 @@ static bool is_of_type(const json_t *value, enum parameter_type type) {
         return json_is_boolean(value);
     case PARAMETER_HUGE_PAGES:
         return json_is_string(value) && huge_pages_from_word(json_string_value(value)) != 0;
+    case PARAMETER_DURABILITY:
+        return json_is_string(value) && durability_from_word(json_string_value(value)) != 0;
     case PARAMETER_NONE:
         break;
     }

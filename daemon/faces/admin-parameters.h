@@ -22,6 +22,7 @@ enum parameter_type {
     PARAMETER_BACKING,
     PARAMETER_LIFETIME,
     PARAMETER_HUGE_PAGES,
+    PARAMETER_DURABILITY,
 };
 
 struct parameter {

@@ -62,12 +62,22 @@ void admin_destroy_region(struct admin_connection *connection, const struct varl
 void admin_set_access(struct admin_connection *connection, const struct varlink_call *call);
 void admin_set_attributes(struct admin_connection *connection, const struct varlink_call *call);
 void admin_renew_lease(struct admin_connection *connection, const struct varlink_call *call);
+/* admin-snapshot.c, */
+void admin_snapshot_region(struct admin_connection *connection, const struct varlink_call *call);
 /* admin-put.c, */
 void admin_put_value(struct admin_connection *connection, const struct varlink_call *call);
 /* admin-get.c, */
 void admin_get_value(struct admin_connection *connection, const struct varlink_call *call);
 /* admin-monitor.c. */
 void admin_monitor(struct admin_connection *connection, const struct varlink_call *call);
+
+/* What the parameters want a region to be; its texts live until admin_spec_deinit(). */
+struct admin_spec {
+    struct region_spec spec;
+    char *acl, *attributes;
+};
+int admin_read_spec(const json_t *parameters, struct admin_spec *ret, struct error *error);
+void admin_spec_deinit(struct admin_spec *spec);
 
 /* "0640" as a number, or the default where it is absent; -EINVAL with a sentence. */
 int admin_mode(const json_t *parameters, uint32_t otherwise, uint32_t *ret, struct error *error);

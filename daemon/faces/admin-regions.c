@@ -81,42 +81,49 @@ static int join_acl(const json_t *parameters, char **ret, struct error *error) {
     return 0;
 }
 
-static void create(struct admin_connection *connection, const struct varlink_call *call,
-                   struct region_spec *spec, struct error *error) {
-    const json_t *parameters = call->parameters;
-    const json_t *attributes = parameter_json(parameters, "attributes");
-    _cleanup_free_ char *acl = NULL, *text = NULL;
-    struct region *region;
-    int r = admin_mode(parameters, DEFAULT_MODE, &spec->mode, error);
+void admin_spec_deinit(struct admin_spec *spec) {
+    free(spec->acl);
+    free(spec->attributes);
+}
 
+int admin_read_spec(const json_t *parameters, struct admin_spec *ret, struct error *error) {
+    const json_t *attributes = parameter_json(parameters, "attributes");
+    struct region_spec *spec = &ret->spec;
+    int r;
+
+    *ret = (struct admin_spec){
+        .spec = {
+            .name = parameter_text(parameters, "name", ""),
+            .size = parameter_number(parameters, "size", 0),
+            .max_size = parameter_number(parameters, "max_size", 0),
+            .backing = backing_from_word(parameter_text(parameters, "backing", "")),
+            .lifetime = lifetime_from_word(parameter_text(parameters, "lifetime", "")),
+            .huge_pages = huge_pages_from_word(parameter_text(parameters, "huge_pages", "")),
+            .sync_block = json_is_true(parameter_json(parameters, "sync_block")),
+            .durability = durability_from_word(parameter_text(parameters, "durability", "")),
+            .durability_seconds = (uint32_t)parameter_number(parameters, "durability_seconds", 0),
+            .seconds = (uint32_t)parameter_number(parameters, "seconds", 0),
+        }};
+    r = admin_mode(parameters, DEFAULT_MODE, &spec->mode, error);
     if (r == 0)
-        r = join_acl(parameters, &acl, error);
-    if (r == 0 && attributes && !(text = json_dumps(attributes, JSON_COMPACT)))
-        r = -ENOMEM;
-    spec->acl = acl ? acl : "";
-    spec->attributes = text ? text : "";
-    if (r == 0)
-        r = manager_create(connection->manager, &connection->caller, NULL, spec, &region, error);
-    reply_region(connection, call, r, error);
+        r = join_acl(parameters, &ret->acl, error);
+    if (r == 0 && attributes && !(ret->attributes = json_dumps(attributes, JSON_COMPACT)))
+        r = error_set(error, -ENOMEM, "no memory for attributes");
+    spec->acl = ret->acl ? ret->acl : "";
+    spec->attributes = ret->attributes ? ret->attributes : "";
+    return r;
 }
 
 void admin_create_region(struct admin_connection *connection, const struct varlink_call *call) {
-    const json_t *parameters = call->parameters;
-    const char *backing = parameter_text(parameters, "backing", "");
-    const char *lifetime = parameter_text(parameters, "lifetime", "");
+    _cleanup_(admin_spec_deinit) struct admin_spec spec;
     struct error error = {0};
-    struct region_spec spec = {
-        .name = name_of(call),
-        .size = parameter_number(parameters, "size", 0),
-        .max_size = parameter_number(parameters, "max_size", 0),
-        .backing = backing_from_word(backing),
-        .lifetime = lifetime_from_word(lifetime),
-        .huge_pages = huge_pages_from_word(parameter_text(parameters, "huge_pages", "")),
-        .sync_block = json_is_true(parameter_json(parameters, "sync_block")),
-        .seconds = (uint32_t)parameter_number(parameters, "seconds", 0),
-    };
+    struct region *region;
+    int r = admin_read_spec(call->parameters, &spec, &error);
 
-    create(connection, call, &spec, &error);
+    if (r == 0)
+        r = manager_create(connection->manager, &connection->caller, NULL, &spec.spec, &region,
+                           &error);
+    reply_region(connection, call, r, &error);
 }
 
 void admin_destroy_region(struct admin_connection *connection, const struct varlink_call *call) {

@@ -110,6 +110,11 @@ static void end_stream(struct varlink_connection *connection) {
         stream->free(stream);
 }
 
+void varlink_end_stream(struct varlink_connection *connection) {
+    end_stream(connection);
+    run_later(connection);
+}
+
 /* An absent flag is false; returns false for one that is no flag. */
 static bool get_flag(const json_t *message, const char *key, bool *ret) {
     const json_t *value = json_object_get(message, key);

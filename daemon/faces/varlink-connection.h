@@ -63,6 +63,9 @@ void varlink_reply(const struct varlink_call *call, json_t *parameters);
 void varlink_error(const struct varlink_call *call, const char *error, json_t *parameters);
 void varlink_invalid_parameter(const struct varlink_call *call, const char *parameter);
 
+/* Ends a stream that has no produce(), from the loop. */
+void varlink_end_stream(struct varlink_connection *connection);
+
 /* For streams: a reply after which others come, the last one, or the pieces of one. */
 void varlink_send(struct varlink_connection *connection, json_t *parameters, bool continues);
 void varlink_write(struct varlink_connection *connection, const void *data, size_t size);

@@ -93,6 +93,35 @@ class Regions(Case):
         self.fail("create", "a", "1", "--huge-pages=2M", "--backing=shm", saying="only a memfd")
         self.assertNotIn("huge_pages", self.reply("create", "a", "1")["region"])
 
+    def test_create_with_a_durability(self):
+        for text, word, seconds in (
+            ("none", "none", 0),
+            ("publish", "publish", 0),
+            ("interval:2m", "interval", 120),
+        ):
+            self.succeed("create", word, "1", "--backing=file", "--durability", text)
+            region = self.reply("show", word)["region"]
+            self.assertEqual((region["durability"], region["durability_seconds"]), (word, seconds))
+        self.assertRegex(self.succeed("show", "interval").decode(), "Durability: +interval 2m")
+        self.succeed("create", "m", "1")
+        self.assertNotIn("Durability", self.succeed("show", "m").decode())
+        self.fail("create", "a", "1", "--durability=publish", saying="file")
+        for wrong in ("interval", "interval:", "interval:x", "always"):
+            self.fail("create", "a", "1", f"--durability={wrong}", status=2, saying="dura")
+
+    def test_snapshot(self):
+        self.succeed("put", "source", "--mode=644", input=b"content")
+        self.assertEqual(self.succeed("snapshot", "source", "copy"), b"")
+        self.succeed("put", "source", input=b"other")
+        self.assertEqual(self.succeed("get", "copy"), b"content")
+        reply = self.reply("snapshot", "source", "second", "--backing=memfd", "--mode=600")
+        self.assertEqual((reply["done"], reply["total"]), (5, 5))
+        region = reply["region"]
+        self.assertEqual((region["backing"], region["mode"]), ("memfd", "0600"))
+        self.fail("snapshot", "source", "copy", saying="copy")
+        self.fail("snapshot", "nothing", "third", saying="nothing")
+        self.fail("snapshot", "source", status=2)
+
     def test_create_with_nothing_but_a_size(self):
         region = self.reply("create", "--", "a", "1")["region"]
         self.assertEqual((region["mode"], region["lifetime"]), ("0600", "persistent"))

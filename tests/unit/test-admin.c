@@ -71,7 +71,7 @@ START_TEST(every_method_of_the_interface_text_is_there) {
                                          "org.varlink.service.InvalidParameter"));
         count++;
     }
-    ck_assert_uint_eq(count, 14);
+    ck_assert_uint_eq(count, 15);
     json_decref(answer);
     teardown();
 }
@@ -104,6 +104,8 @@ START_TEST(a_wrong_parameter_is_named) {
         {"CreateRegion", "{'name': 'a', 'size': 1, 'backing': 'tape'}", "backing"},
         {"CreateRegion", "{'name': 'a', 'size': 1, 'lifetime': 'long'}", "lifetime"},
         {"CreateRegion", "{'name': 'a', 'size': 1, 'sync_block': 1}", "sync_block"},
+        {"CreateRegion", "{'name': 'a', 'size': 1, 'durability': 'much'}", "durability"},
+        {"SnapshotRegion", "{'name': 'a'}", "source"},
         {"CreateRegion", "{'name': 'a', 'size': 1, 'seconds': 4294967296}", "seconds"},
         {"CreateRegion", "{'name': 'a', 'size': 1, 'acl': ['user:1:r', 1]}", "acl"},
         {"CreateRegion", "{'name': 'a', 'size': 1, 'attributes': []}", "attributes"},
@@ -189,10 +191,32 @@ START_TEST(a_region_is_created_shown_changed_and_destroyed) {
            "{\"name\":\"a/b\",\"version\":1,\"backing\":\"memfd\",\"size\":5000,\"max_size\":9000,"
            "\"owner_uid\":0,\"owner_gid\":0,\"owner\":\"root\",\"mode\":\"0604\",\"acl\":["
            "\"user:20001:rw\",\"group:7:r\"],\"attributes\":{\"dtype\":\"f4\"},\"lifetime\":"
-           "\"lease\",\"seconds\":1000,\"readers\":0,\"writers\":0,\"sync_block\":true}");
+           "\"lease\",\"seconds\":1000,\"readers\":0,\"writers\":0,\"sync_block\":true,"
+           "\"durability\":\"none\",\"durability_seconds\":0}");
     json_decref(answer);
     json_decref(admin_client_call(root, "DestroyRegion", "{'name': 'a/b'}"));
     json_decref(admin_client_refused(root, "DestroyRegion", "{'name': 'a/b'}", NOT_FOUND));
+    teardown();
+}
+END_TEST
+
+START_TEST(a_snapshot_ends_with_the_region) {
+    json_t *answer;
+
+    setup();
+    json_decref(admin_client_call(root, "CreateRegion", "{'name': 'a', 'size': 5000}"));
+    answer = admin_client_call(root, "SnapshotRegion",
+                               "{'source': 'a', 'name': 'b', 'backing': 'file', 'durability': "
+                               "'interval', 'durability_seconds': 9}");
+    ck_assert_int_eq(number_of(answer, "done"), 5000);
+    ck_assert_int_eq(number_of(answer, "total"), 5000);
+    ck_assert_int_eq(number_of(json_object_get(answer, "region"), "durability_seconds"), 9);
+    json_decref(answer);
+    json_decref(
+        admin_client_refused(root, "SnapshotRegion", "{'source': 'c', 'name': 'd'}", NOT_FOUND));
+    /* The connection goes on with the next call. */
+    json_decref(admin_client_call(root, "DestroyRegion", "{'name': 'a'}"));
+    json_decref(admin_client_call(root, "DestroyRegion", "{'name': 'b'}"));
     teardown();
 }
 END_TEST
@@ -330,7 +354,7 @@ END_TEST
 
 SUITE_MAIN("admin", every_method_of_the_interface_text_is_there, what_is_not_there_is_named,
            a_wrong_parameter_is_named, a_refusal_of_the_core_comes_with_its_reason,
-           a_region_is_created_shown_changed_and_destroyed,
+           a_region_is_created_shown_changed_and_destroyed, a_snapshot_ends_with_the_region,
            a_user_sees_and_touches_what_his_rights_allow,
            clients_and_their_holds_are_shown_to_whom_they_concern,
            reload_tells_what_is_wrong_with_the_configuration,
