@@ -105,6 +105,18 @@ const struct command commands[] = {
         .run = command_put,
     },
     {
+        .name = "publish",
+        .arguments = "NAME < FILE",
+        .summary = "Replace the content of a region by standard input",
+        .help =
+            "As put, but the region has to exist. Prints the version that the content has become.",
+        .min_arguments = 1,
+        .max_arguments = 1,
+        .options = {[PUBLISH_EXPECT] = {"expect", "VERSION",
+                                        "fail if the region is at another version than this"}},
+        .run = command_publish,
+    },
+    {
         .name = "get",
         .arguments = "NAME > FILE",
         .summary = "Write the content of a region to standard output",

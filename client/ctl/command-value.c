@@ -1,5 +1,5 @@
 /*
- * put and get: the content of a region from standard input, and to standard output
+ * put, publish and get: the content of a region from standard input, and to standard output
  *
  * The daemon takes and gives values in parts of 60 KiB. It has to know the size of the whole first:
  * that of a regular file is known, anything else is read to its end.
@@ -100,7 +100,14 @@ static int input_part(const struct input *input, uint64_t offset, size_t size, c
     return 0;
 }
 
-static int put_part(struct ctl *ctl, const struct invocation *invocation, const struct input *input,
+/* What becomes of the input. */
+struct target {
+    const char *name;
+    const char *mode;         /* NULL for the default */
+    int64_t expected_version; /* -1: the region need not exist; 0: at whatever version it is */
+};
+
+static int put_part(struct ctl *ctl, const struct target *target, const struct input *input,
                     uint64_t offset, json_t **ret_reply, struct error *error) {
     char bytes[PART_MAX], text[BASE64_LENGTH(PART_MAX) + 1];
     size_t size = input->size - offset < PART_MAX ? (size_t)(input->size - offset) : PART_MAX;
@@ -111,18 +118,23 @@ static int put_part(struct ctl *ctl, const struct invocation *invocation, const 
     if (r < 0)
         return r;
     base64_encode(data, size, text);
-    parameters = json_pack("{s:s, s:s}", "name", invocation->arguments[0], "data", text);
+    parameters = json_pack("{s:s, s:s}", "name", target->name, "data", text);
     if (input->size > PART_MAX) {
         r = parameters_set(parameters, "offset", json_integer((json_int_t)offset), error);
         if (r == 0)
             r = parameters_set(parameters, "size", json_integer((json_int_t)input->size), error);
     }
-    if (r == 0 && invocation->option[PUT_MODE])
-        r = parameters_set_mode(parameters, invocation->option[PUT_MODE], error);
+    if (r == 0 && target->mode)
+        r = parameters_set_mode(parameters, target->mode, error);
+    if (r == 0 && target->expected_version >= 0)
+        r = parameters_set(parameters, "expected_version", json_integer(target->expected_version),
+                           error);
     return r < 0 ? r : ctl_call(ctl, "PutValue", steal_pointer(parameters), ret_reply, error);
 }
 
-int command_put(struct ctl *ctl, const struct invocation *invocation, struct error *error) {
+/* Sends all of the input; the reply says which version it has become. */
+static int put(struct ctl *ctl, const struct target *target, json_int_t *ret_version,
+               struct error *error) {
     _cleanup_(input_deinit) struct input input = {0};
     uint64_t offset = 0;
     int r = input_open(&input, error);
@@ -130,11 +142,47 @@ int command_put(struct ctl *ctl, const struct invocation *invocation, struct err
     while (r == 0) {
         _cleanup_(cleanup_json_decref) json_t *reply = NULL;
 
-        r = put_part(ctl, invocation, &input, offset, &reply, error);
+        r = put_part(ctl, target, &input, offset, &reply, error);
         offset += PART_MAX;
-        if (r == 0 && offset >= input.size)
-            return ctl->json ? ctl_print_json(reply, error) : 0;
+        if (r < 0 || offset < input.size)
+            continue;
+        r = ctl_unpack(reply, error, "{s:I}", "version", ret_version);
+        return r == 0 && ctl->json ? ctl_print_json(reply, error) : r;
     }
+    return r;
+}
+
+int command_put(struct ctl *ctl, const struct invocation *invocation, struct error *error) {
+    const struct target target = {
+        .name = invocation->arguments[0],
+        .mode = invocation->option[PUT_MODE],
+        .expected_version = -1,
+    };
+    json_int_t version;
+
+    return put(ctl, &target, &version, error);
+}
+
+static int parse_version(const char *text, int64_t *ret, struct error *error) {
+    char *end;
+    unsigned long long version = strtoull(text, &end, 10);
+
+    if (*text < '0' || *text > '9' || *end || version == 0 || version > UINT32_MAX)
+        return error_set(error, -EINVAL, "'%s' is no version: a number from 1 on", text);
+    *ret = (int64_t)version;
+    return 0;
+}
+
+int command_publish(struct ctl *ctl, const struct invocation *invocation, struct error *error) {
+    struct target target = {.name = invocation->arguments[0]};
+    const char *expected = invocation->option[PUBLISH_EXPECT];
+    json_int_t version;
+    int r = expected ? parse_version(expected, &target.expected_version, error) : 0;
+
+    if (r == 0)
+        r = put(ctl, &target, &version, error);
+    if (r == 0 && !ctl->json)
+        printf("%" JSON_INTEGER_FORMAT "\n", version);
     return r;
 }
 

@@ -33,6 +33,7 @@ static bool is_of_type(const json_t *value, enum parameter_type type) {
     case PARAMETER_NUMBER:
         return is_number(value, INT64_MAX);
     case PARAMETER_SECONDS:
+    case PARAMETER_VERSION:
         return is_number(value, UINT32_MAX);
     case PARAMETER_OBJECT:
         return json_is_object(value);

@@ -17,6 +17,7 @@ enum parameter_type {
     PARAMETER_TEXTS,
     PARAMETER_NUMBER,  /* not negative */
     PARAMETER_SECONDS, /* 32 bits */
+    PARAMETER_VERSION, /* 32 bits */
     PARAMETER_OBJECT,
     PARAMETER_BOOL,
     PARAMETER_BACKING,

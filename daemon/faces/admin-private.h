@@ -16,6 +16,7 @@ struct upload {
     char name[REGION_NAME_MAX + 1];
     uint64_t size;
     uint64_t next; /* offset of the next part */
+    uint32_t expected_version;
 };
 
 struct admin_connection {

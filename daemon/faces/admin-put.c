@@ -21,6 +21,8 @@ struct part {
     uint64_t offset;
     uint64_t value_size;
     uint32_t mode;
+    bool replaces;             /* the region has to exist, */
+    uint32_t expected_version; /* and be at that version, if it is not 0 */
     void *data;
     size_t size;
 };
@@ -38,6 +40,8 @@ static int decode(const json_t *parameters, struct part *part, struct error *err
         return error_set(error, -EINVAL, "the data is not base64 as RFC 4648 has it");
     part->name = parameter_text(parameters, "name", "");
     part->offset = parameter_number(parameters, "offset", 0);
+    part->replaces = parameter_json(parameters, "expected_version");
+    part->expected_version = (uint32_t)parameter_number(parameters, "expected_version", 0);
     part->value_size = parameter_number(parameters, "size", part->offset + part->size);
     if (part->offset > part->value_size || part->size > part->value_size - part->offset ||
         (part->size == 0 && part->value_size > 0))
@@ -57,13 +61,19 @@ static int begin(struct admin_connection *connection, const struct part *part,
         .attributes = "",
     };
     struct upload *upload = &connection->upload;
-    int r = manager_stage(connection->manager, &connection->caller, &spec, &upload->stage, error);
+    struct region *region;
+    int r = 0;
 
+    if (part->replaces)
+        r = manager_find(connection->manager, &connection->caller, part->name, &region, error);
+    if (r == 0)
+        r = manager_stage(connection->manager, &connection->caller, &spec, &upload->stage, error);
     if (r < 0)
         return r;
     snprintf(upload->name, sizeof(upload->name), "%s", part->name);
     upload->size = part->value_size;
     upload->next = 0;
+    upload->expected_version = part->expected_version;
     return 0;
 }
 
@@ -94,7 +104,7 @@ static int put_part(struct admin_connection *connection, const struct part *part
     if (upload->next < upload->size)
         return 0;
     return manager_publish(connection->manager, &connection->caller, steal_pointer(upload->stage),
-                           0, ret_version, error);
+                           upload->expected_version, ret_version, error);
 }
 
 void admin_put_value(struct admin_connection *connection, const struct varlink_call *call) {

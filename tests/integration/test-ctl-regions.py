@@ -238,6 +238,17 @@ class Values(Case):
         self.assertEqual(self.succeed("get", "v", user=True), b"x" * 100000)
         self.fail("put", "v", "--mode=9", status=2, input=b"x")
 
+    def test_publish(self):
+        self.fail("publish", "v", input=b"x", saying="no region 'v'")
+        self.succeed("put", "v", input=b"first")
+        self.assertEqual(self.succeed("publish", "v", input=b"second"), b"2\n")
+        big = bytes(range(256)) * 1000
+        self.assertEqual(self.succeed("publish", "--expect=2", "v", input=big), b"3\n")
+        self.fail("publish", "v", "--expect", "2", input=big, saying="is at version 3, not 2")
+        self.fail("publish", "v", "--expect=0", status=2, input=b"x", saying="no version")
+        self.fail("publish", "v", "--expect=3x", status=2, input=b"x", saying="no version")
+        self.assertEqual(self.reply("publish", "v", input=b"x")["version"], 4)
+
     def test_put_of_a_file_that_hides_its_size(self):
         with open("/proc/self/environ", "rb") as file:
             expected = file.read()

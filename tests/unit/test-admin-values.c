@@ -11,6 +11,8 @@
 #include <string.h>
 
 #define INVALID ADMIN_INTERFACE "Invalid"
+#define CONFLICT ADMIN_INTERFACE "Conflict"
+#define NOT_FOUND ADMIN_INTERFACE "NotFound"
 #define VALUE_SIZE (2 * WIRE_VALUE_MAX + 1000)
 
 static struct admin_face face;
@@ -171,6 +173,34 @@ START_TEST(a_part_that_does_not_fit_ends_the_value) {
 }
 END_TEST
 
+START_TEST(a_value_may_name_the_version_it_replaces) {
+    json_t *answer;
+
+    setup();
+    json_decref(admin_client_refused(
+        root, "PutValue", "{'name': 'v', 'data': 'AAAA', 'expected_version': 0}", NOT_FOUND));
+    json_decref(admin_client_call(root, "PutValue", "{'name': 'v', 'data': 'AAAA'}"));
+    json_decref(admin_client_call(root, "PutValue",
+                                  "{'name': 'v', 'data': 'AAAA', 'expected_version': 0}"));
+    answer = admin_client_refused(root, "PutValue",
+                                  "{'name': 'v', 'data': 'AAAA', 'expected_version': 1}", CONFLICT);
+    ck_assert_str_eq(text_of(answer, "message"), "region 'v' is at version 2, not 1");
+    json_decref(answer);
+    /* In parts, it is the last one that finds out. */
+    json_decref(admin_client_call(
+        root, "PutValue", "{'name': 'v', 'data': 'AAAA', 'size': 6, 'expected_version': 2}"));
+    json_decref(admin_client_call(root, "PutValue",
+                                  "{'name': 'v', 'data': 'AAAA', 'offset': 3, "
+                                  "'size': 6}"));
+    json_decref(admin_client_call(
+        root, "PutValue", "{'name': 'v', 'data': 'AAAA', 'size': 6, 'expected_version': 2}"));
+    json_decref(admin_client_refused(
+        root, "PutValue", "{'name': 'v', 'data': 'AAAA', 'offset': 3, 'size': 6}", CONFLICT));
+    world_expect_usage(&face.world, 1, 6, 0, 1);
+    teardown();
+}
+END_TEST
+
 static bool is_unused(struct world *world, void *data) {
     const struct quota *quota = manager_quota(world->manager);
 
@@ -251,5 +281,6 @@ END_TEST
 
 SUITE_MAIN("admin-values", a_small_value_goes_in_and_out_in_one_call,
            a_large_value_appears_whole_with_its_last_part, a_reader_of_parts_keeps_his_version,
-           a_part_that_does_not_fit_ends_the_value, an_unfinished_value_ends_with_its_connection,
-           a_subscriber_hears_what_concerns_him, a_subscriber_who_does_not_read_is_cut_off);
+           a_part_that_does_not_fit_ends_the_value, a_value_may_name_the_version_it_replaces,
+           an_unfinished_value_ends_with_its_connection, a_subscriber_hears_what_concerns_him,
+           a_subscriber_who_does_not_read_is_cut_off);
