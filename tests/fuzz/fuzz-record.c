@@ -1,6 +1,6 @@
 /*
  * Records of the registry, which a damaged disk may have changed in any way: a region that is
- * parsed is written and parsed again to the same; a holder's numbers fit.
+ * parsed is written and parsed again to the same; a holder's and a stage's numbers fit.
  */
 #include "daemon/core/record.h"
 #include "proto/cleanup.h"
@@ -72,11 +72,24 @@ static void check_holder(const char *text) {
     fuzz_check(record.process.pid > 0 && record.version > 0 && record.size <= record.max_size);
 }
 
+static void check_stage(const char *text) {
+    struct stage_record record;
+    struct error error = {0};
+
+    if (stage_record_parse(text, &record, &error) < 0) {
+        fuzz_check(error.code == -EBADMSG && *error.text);
+        return;
+    }
+    fuzz_check(!region_name_fault(record.spec.name) && record.id > 0 && record.spec.size > 0);
+    stage_record_deinit(&record);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     _cleanup_free_ char *text = strndup((const char *)data, size);
 
     fuzz_check(text);
     check_region(text);
     check_holder(text);
+    check_stage(text);
     return 0;
 }
