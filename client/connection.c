@@ -194,7 +194,7 @@ int connection_exchange(struct shmreg_conn *conn, const void *data, size_t size,
     int r;
 
     memcpy(&asked, data, sizeof(asked));
-    r = packet_send(conn->socket, data, size, NULL, 0);
+    r = packet_send(conn->socket, data, size, call->fd, call->fd ? 1 : 0);
     if (r == -EPIPE || r == -ECONNRESET || r == -ENOTCONN)
         return -ECONNRESET;
     if (r == -EAGAIN)

@@ -58,6 +58,7 @@ struct call {
     enum wire_op op;
     const void *body;
     const struct wire_string *strings;
+    const int *fd;                       /* to send along; NULL for none */
     void (*progress)(struct call *call); /* for each reply that another one follows; or NULL */
 
     bool repeated;             /* asked again, since the daemon went away before it answered */
@@ -89,6 +90,7 @@ static inline bool is_news(const struct wire_header *header) {
 /* One exchange on the socket as it is: the reply may be an error of the daemon. -ECONNRESET when
  * the daemon is gone, -EAGAIN when it takes longer than a time limit of the socket, -EPROTO. */
 int connection_exchange(struct shmreg_conn *conn, const void *data, size_t size, struct call *call);
+
 /* The sentence of an error reply is kept, its status returned; 0 for any other reply. */
 int call_status(const struct call *call);
 
@@ -128,6 +130,11 @@ int regions_from_reply(struct call *call, struct shmreg_region *regions[], size_
 #define OPTIONS_REGION_FLAGS (SHMREG_SYNC_BLOCK | SHMREG_HUGE_2M | SHMREG_HUGE_1G)
 int options_complete(const struct shmreg_options *options, uint32_t flags,
                      struct shmreg_options *ret);
+/* Carries out CREATE or ADOPT with options that are complete; *region is a new handle, or NULL: then
+ * nothing is attached. @fd is what is handed over. */
+int region_create(struct shmreg_conn *conn, enum wire_op op, const char *name, uint64_t size,
+                  const int *fd, const struct shmreg_options *options,
+                  struct shmreg_region **region);
 struct wire_region_spec options_spec(const struct shmreg_options *options, uint64_t size);
 
 /* -EINVAL with its sentence for what is no name of a region. */

@@ -18,6 +18,8 @@ _Static_assert(SHMREG_EXISTING_OK == WIRE_EXISTING_OK, "flags");
 _Static_assert(SHMREG_MODE_DEFAULT == WIRE_MODE_DEFAULT, "mode");
 _Static_assert(SHMREG_ATTRIBUTES_MAX == WIRE_ATTRIBUTES_MAX, "attributes");
 _Static_assert(sizeof(struct wire_create_reply) == sizeof(struct wire_open_reply), "replies");
+_Static_assert(sizeof(struct wire_create_request) == sizeof(struct wire_adopt_request), "adopt");
+_Static_assert(sizeof(struct wire_create_reply) == sizeof(struct wire_adopt_reply), "adopt");
 
 /* No header will ever know that many options: a larger struct is memory that nobody filled. */
 #define OPTIONS_SIZE_MAX 4096u
@@ -115,16 +117,17 @@ static int take_created(struct shmreg_conn *conn, struct call *call, struct shmr
     return r;
 }
 
-static int create(struct shmreg_conn *conn, const char *name, uint64_t size,
-                  const struct shmreg_options *options, struct shmreg_region **region) {
+int region_create(struct shmreg_conn *conn, enum wire_op op, const char *name, uint64_t size,
+                  const int *fd, const struct shmreg_options *options,
+                  struct shmreg_region **region) {
     struct wire_create_request body = {
-        .access = *region ? WIRE_WRITE : WIRE_NO_ACCESS,
+        .access = *region ? mapping_right((*region)->mapping) : WIRE_NO_ACCESS,
         .spec = options_spec(options, size),
     };
     struct wire_string strings[] = {
         {.data = name}, {.data = options->acl}, {.data = options->attributes}};
     _cleanup_(call_close_fds) struct call call = {
-        .op = WIRE_CREATE, .body = &body, .strings = strings};
+        .op = op, .body = &body, .strings = strings, .fd = fd};
     _cleanup_(cleanup_talk_unlock) struct shmreg_conn *talking = talk_lock(conn);
     int r = connection_call(talking, &call);
 
@@ -149,7 +152,7 @@ int shmreg_create(shmreg_conn *conn, const char *name, uint64_t size,
         if (!region)
             return -ENOMEM;
     }
-    r = create(conn, name, size, &complete, &region);
+    r = region_create(conn, WIRE_CREATE, name, size, NULL, &complete, &region);
     if (r < 0)
         return r;
     if (ret)

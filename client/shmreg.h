@@ -68,9 +68,10 @@ typedef struct shmreg_region shmreg_region;
 /* What the memory of a region is made of. */
 enum shmreg_backing {
     SHMREG_BACKING_DEFAULT = 0, /* as the daemon is configured: shm unless changed */
-    SHMREG_SHM = 1,   /* POSIX shared memory, shm_overview(7): survives the daemon by name */
-    SHMREG_MEMFD = 2, /* memfd_create(2), sealed: no writer can resize it under a reader */
-    SHMREG_FILE = 3,  /* a file in the daemon's state directory: survives a reboot */
+    SHMREG_SHM = 1,     /* POSIX shared memory, shm_overview(7): survives the daemon by name */
+    SHMREG_MEMFD = 2,   /* memfd_create(2), sealed: no writer can resize it under a reader */
+    SHMREG_FILE = 3,    /* a file in the daemon's state directory: survives a reboot */
+    SHMREG_ADOPTED = 4, /* somebody's own, handed over by shmreg_adopt(); not for shmreg_create() */
 };
 
 /* The rule that ends a region. */
@@ -244,6 +245,38 @@ void shmreg_disconnect(shmreg_conn *conn);
  */
 int shmreg_create(shmreg_conn *conn, const char *name, uint64_t size,
                   const struct shmreg_options *options, shmreg_region **ret);
+
+/*
+ * Makes a region of memory that the caller has already: a memfd, a shm object or a regular file, all
+ * of it. Nothing is copied. The region has an owner, rights, a lifetime and quotas as any other.
+ *
+ * @fd:      leads to the memory, and stays the caller's
+ * @options: as for shmreg_create(); of the flags, only SHMREG_SYNC_BLOCK; no backing, no max_size
+ * @ret:     receives a handle as shmreg_open() gives it, for writing if the descriptor is open for
+ *           writing and no seal forbids it, else for reading; NULL: none is wanted
+ *
+ * The region never offers more than @fd itself carries: opened O_RDONLY, nobody gets to write, the
+ * owner neither. And the daemon's user needs those rights by the mode of the file: it opens it anew
+ * for each attachment. A memfd is open to everyone (mode 0777), so that who can read it may also
+ * open its descriptor anew for writing; who does not want that seals it (F_SEAL_WRITE) or gives it
+ * another mode with fchmod(2), 0644 for a region that is only read.
+ *
+ * The memory stays what it was: who can write to it elsewhere may change it or cut it, which readers
+ * meet as -EIO of an open or as SIGBUS (shmreg_guard()). A memfd that is sealed against shrinking
+ * cannot be cut. The daemon itself never writes to it, resizes or removes it. There is one version
+ * only: put, stage and publish are -EOPNOTSUPP. Such a region ends with the daemon, unless the
+ * service manager keeps its descriptor over the restart, as it does those of memfds.
+ *
+ * -EACCES      the descriptor is open for writing only or with O_PATH, or the daemon's user may not
+ *              open what it leads to; with @ret, may not open it for writing
+ * -EINVAL      it is no memory (a pipe, a device, a directory), or empty; or as shmreg_create()
+ * -EOPNOTSUPP  its file system is none of tmpfs, hugetlbfs, ext4, xfs, btrfs, f2fs, zfs and overlay,
+ *              or is not mounted on the host but in a namespace of the caller's
+ * -EAGAIN      somebody has a lease on the file (fcntl(2), F_SETLEASE)
+ * otherwise as shmreg_create()
+ */
+int shmreg_adopt(shmreg_conn *conn, const char *name, int fd, const struct shmreg_options *options,
+                 shmreg_region **ret);
 
 /*
  * Opens a region and maps it: SHMREG_READ read-only, SHMREG_WRITE readable and writable, with

@@ -46,6 +46,7 @@
     X(STAGE, stage, 12, "ttt", 0, "b", 1)                                                          \
     X(PUBLISH, publish, 13, "", 0, "b", 1)                                                         \
     X(SNAPSHOT, snapshot, 16, "tttt", 0, "", 0)                                                    \
+    X(ADOPT, adopt, 17, "ttt", 1, "b", 2)                                                          \
     X(WATCH, watch, 18, "", 0, "", 0)                                                              \
     X(NEWS, news, 19, "", 0, "", 0)
 
@@ -297,6 +298,18 @@ struct wire_snapshot_request {
 struct wire_snapshot_reply {
     uint64_t done; /* bytes copied so far */
     uint64_t total;
+};
+
+/* Makes a region of the memory that the descriptor leads to. */
+struct wire_adopt_request {
+    uint32_t string_length[3];    /* name, access rules, attributes ("" for none) */
+    uint32_t access;              /* WIRE_NO_ACCESS, WIRE_READ, WIRE_WRITE */
+    struct wire_region_spec spec; /* size 0: as large as it is; no backing */
+};
+
+struct wire_adopt_reply {
+    uint32_t string_length[1];
+    uint32_t count;
 };
 
 /* From now on NEWS is sent after changes of regions that this client is attached to: one message,

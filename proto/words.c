@@ -54,6 +54,10 @@ const char *durability_to_word(uint32_t durability) {
     return to_word(durabilities, ARRAY_SIZE(durabilities), durability);
 }
 
+bool backing_can_be_chosen(uint32_t backing) {
+    return backing_to_word(backing) && backing != BACKING_ADOPTED;
+}
+
 uint32_t backing_from_word(const char *word) {
     return from_word(backings, ARRAY_SIZE(backings), word);
 }

@@ -11,9 +11,10 @@
 
 /* What the memory of a region is made of. */
 #define BACKINGS(X)                                                                                \
-    X(SHM, 1, "shm")     /* a POSIX shared-memory object, shm_overview(7) */                       \
-    X(MEMFD, 2, "memfd") /* an anonymous file sealed against resizing, memfd_create(2) */          \
-    X(FILE, 3, "file")   /* a file in the state directory */
+    X(SHM, 1, "shm")         /* a POSIX shared-memory object, shm_overview(7) */                   \
+    X(MEMFD, 2, "memfd")     /* an anonymous file sealed against resizing, memfd_create(2) */      \
+    X(FILE, 3, "file")       /* a file in the state directory */                                   \
+    X(ADOPTED, 4, "adopted") /* memory that a client handed over */
 
 /* The rule that ends a region. */
 #define LIFETIMES(X)                                                                               \
@@ -69,7 +70,10 @@ uint32_t lifetime_from_word(const char *word);
 uint32_t huge_pages_from_word(const char *word);
 uint32_t durability_from_word(const char *word);
 
-/* All the words of a table, as a sentence offers them: "shm, memfd, file". */
+/* Whether a region can be created with it: an adopted one is not created. */
+bool backing_can_be_chosen(uint32_t backing);
+
+/* All the words that can be chosen, as a sentence offers them: "shm, memfd, file". */
 extern const char backing_words[];
 extern const char lifetime_words[];
 extern const char huge_pages_words[];

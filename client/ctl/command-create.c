@@ -14,8 +14,9 @@ static int take_options(json_t *parameters, const char *const *option, struct er
     int r = 0;
 
     if (backing)
-        r = parameters_set_word(parameters, "backing", backing, backing_from_word(backing),
-                                backing_words, error);
+        r = parameters_set_word(parameters, "backing", backing,
+                                backing_can_be_chosen(backing_from_word(backing)), backing_words,
+                                error);
     if (r == 0 && lifetime)
         r = parameters_set_word(parameters, "lifetime", lifetime, lifetime_from_word(lifetime),
                                 lifetime_words, error);

@@ -73,9 +73,9 @@ static int check_values(const struct region_spec *spec, struct error *error) {
         return error_set(error, -EINVAL,
                          "region '%s': max_size %" PRIu64 " is smaller than size %" PRIu64,
                          spec->name, spec->max_size, spec->size);
-    if (spec->backing != 0 && !backing_to_word(spec->backing))
-        return error_set(error, -EINVAL, "unknown backing %u: choose of %s", spec->backing,
-                         backing_words);
+    if (spec->backing != 0 && !backing_can_be_chosen(spec->backing))
+        return error_set(error, -EINVAL, "no backing to create with is %u: choose of %s",
+                         spec->backing, backing_words);
     if (spec->huge_pages && spec->backing != 0 && spec->backing != BACKING_MEMFD)
         return error_set(error, -EINVAL, "region '%s': only a memfd can be of huge pages",
                          spec->name);

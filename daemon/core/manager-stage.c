@@ -86,6 +86,9 @@ static int stage(struct manager *manager, const struct caller *caller, const str
 
     if (r < 0 && r != -ENOENT)
         return r;
+    if (region && region->segment->backing == BACKING_ADOPTED)
+        return error_set(error, -EOPNOTSUPP,
+                         "region '%s' is of adopted memory, which nothing can replace", spec.name);
     r = region ? check_version(&spec, error) : check_new_region(caller, client, &spec, error);
     if (r < 0)
         return r;

@@ -94,6 +94,13 @@ int manager_create_and_attach(struct manager *manager, struct client *client,
                               struct attachment **ret, struct attachment_fds *ret_fds,
                               bool *ret_created, struct error *error);
 
+/* Makes a region of the memory that @fd, which stays the caller's, leads to: see adopted.h. Of the
+ * spec, size 0 is all of it. With @access it attaches the client, or does neither; else *ret and
+ * *ret_fds are left as they are. */
+int manager_adopt(struct manager *manager, struct client *client, const struct region_spec *spec,
+                  int fd, uint32_t access, struct attachment **ret, struct attachment_fds *ret_fds,
+                  struct error *error);
+
 /* Destroys a region. */
 int manager_destroy(struct manager *manager, const struct caller *caller, const char *name,
                     struct error *error);

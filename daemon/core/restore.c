@@ -61,11 +61,12 @@ static int restore_segment(struct restorer *restorer, const struct region_record
                               &segment->charge);
     if (r < 0)
         return error_set(error, r, "no memory for a charge");
-    if (record->backing == BACKING_MEMFD) {
+    if (backing_is_nameless(record->backing)) {
         segment_name(segment, name);
         segment->fd = fdstore_take(restorer->fdstore, name);
         if (segment->fd < 0)
-            return error_set(error, -ENODATA, "its memfd ended with the last daemon");
+            return error_set(error, -ENODATA, "its %s ended with the last daemon",
+                             record->backing == BACKING_MEMFD ? "memfd" : "adopted memory");
     }
     r = segment_check(segment, error);
     if (r == -EUCLEAN) {

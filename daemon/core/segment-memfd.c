@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/memfd.h>
-#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -52,12 +51,7 @@ static int memfd_create_segment(struct segment *segment) {
 }
 
 static int memfd_open(const struct segment *segment, int flags) {
-    char path[32];
-    int fd;
-
-    snprintf(path, sizeof(path), "/proc/self/fd/%d", segment->fd);
-    fd = open(path, flags | O_CLOEXEC);
-    return fd < 0 ? -errno : fd;
+    return segment_open_anew(segment->fd, flags);
 }
 
 static int memfd_rename(struct segment *segment, const char *from) {

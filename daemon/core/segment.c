@@ -16,6 +16,7 @@ static const struct segment_ops *const ops_of[] = {
     [BACKING_SHM] = &segment_named_ops,
     [BACKING_MEMFD] = &segment_memfd_ops,
     [BACKING_FILE] = &segment_named_ops,
+    [BACKING_ADOPTED] = &segment_adopted_ops,
 };
 
 void segment_name(const struct segment *segment, char ret[static SEGMENT_NAME_MAX]) {
@@ -119,12 +120,25 @@ void segment_unref(struct segment *segment) {
     free(segment);
 }
 
+int segment_open_anew(int fd, int flags) {
+    char path[32];
+    int r;
+
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    r = open(path, flags | O_CLOEXEC);
+    return r < 0 ? -errno : r;
+}
+
 int segment_open(const struct segment *segment, int flags, struct error *error) {
     char name[SEGMENT_NAME_MAX];
     int fd = segment->ops->open(segment, flags);
 
     if (fd >= 0)
         return fd;
+    if (fd == -EROFS && segment->backing == BACKING_ADOPTED)
+        return error_set(error, -EACCES,
+                         "this adopted memory can only be read: what was handed over carried no "
+                         "right to write, or is sealed, or the daemon's user has no such right");
     segment_name(segment, name);
     return error_set(error, fd, "cannot open segment %s: %s", name, strerror(-fd));
 }
@@ -209,11 +223,28 @@ void segment_remove(struct segment *segment) {
     segment->ops->remove(segment);
 }
 
-int segment_check(const struct segment *segment, struct error *error) {
-    _cleanup_close_ int fd = segment_open(segment, O_RDONLY, error);
-    uint64_t size = segment->backing == BACKING_MEMFD ? segment->max_size : segment->size;
+/* It may have another mode by now: what it was opened with holds. */
+static int check_adopted(const struct segment *segment, struct error *error) {
     struct stat status;
 
+    if (fstat(segment->fd, &status) < 0)
+        return error_set(error, -errno, "cannot inspect adopted memory: %s", strerror(errno));
+    if (!S_ISREG(status.st_mode))
+        return error_set(error, -EPERM, "what is kept in its place is no memory");
+    if ((uint64_t)status.st_size < segment->max_size)
+        return error_set(error, -EUCLEAN, "it has %lld bytes where %" PRIu64 " were adopted",
+                         (long long)status.st_size, segment->max_size);
+    return 0;
+}
+
+int segment_check(const struct segment *segment, struct error *error) {
+    uint64_t size = segment->backing == BACKING_MEMFD ? segment->max_size : segment->size;
+    _cleanup_close_ int fd = -1;
+    struct stat status;
+
+    if (segment->backing == BACKING_ADOPTED)
+        return check_adopted(segment, error);
+    fd = segment_open(segment, O_RDONLY, error);
     if (fd < 0)
         return fd;
     if (fstat(fd, &status) < 0)

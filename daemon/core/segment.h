@@ -3,9 +3,9 @@
  *
  * A POSIX shm object, a memfd or a file, mode 0600 and owned by the daemon's user, behind one small
  * table of functions: segment-named.c has the shm object and the file, which differ in their
- * directory only, segment-memfd.c the memfd. A segment is kept by references: one of its region
- * while it is the current version, one of each attachment. With the last one its charge is
- * released; its name is removed earlier, by segment_remove().
+ * directory only, segment-memfd.c the memfd; and memory that somebody else made: adopted.h. A segment
+ * is kept by references: one of its region while it is the current version, one of each attachment.
+ * With the last one its charge is released; its name is removed earlier, by segment_remove().
  */
 #pragma once
 
@@ -38,7 +38,7 @@ struct segment {
     uint32_t version;           /* of the region */
     uint64_t size;
     uint64_t max_size;
-    int fd;     /* memfd: the one descriptor that keeps it; else -1 */
+    int fd;     /* memfd, adopted: the one descriptor that keeps it; else -1 */
     bool named; /* to be removed: by name, or from the FD store */
     struct charge charge;
 };
@@ -53,7 +53,15 @@ struct segment_ops {
     void (*remove)(struct segment *segment);                  /* takes the name */
 };
 
-extern const struct segment_ops segment_named_ops, segment_memfd_ops;
+extern const struct segment_ops segment_named_ops, segment_memfd_ops, segment_adopted_ops;
+
+/* Segments of that backing have no name: they end with the last descriptor. */
+static inline bool backing_is_nameless(enum backing backing) {
+    return backing == BACKING_MEMFD || backing == BACKING_ADOPTED;
+}
+
+/* Another open file description of what @fd leads to. */
+int segment_open_anew(int fd, int flags);
 
 /* "shmreg.INSTANCE.ID.VERSION" */
 void segment_name(const struct segment *segment, char ret[static SEGMENT_NAME_MAX]);
@@ -76,8 +84,8 @@ int segment_new(const struct segment_places *places, enum backing backing,
 /* The size of such pages in bytes, 1 for none. */
 uint64_t huge_pages_size(enum huge_pages huge_pages);
 
-/* The object of a segment that exists already; @fd is a memfd's, which becomes the segment's own.
- */
+/* The object of a segment that exists already; @fd is that of a nameless one, which becomes the
+ * segment's own. */
 int segment_new_existing(const struct segment_places *places, enum backing backing, uint64_t id,
                          uint32_t version, uint64_t size, uint64_t max_size, int fd,
                          struct segment **ret);
@@ -110,5 +118,6 @@ int segment_rename(struct segment *segment, uint64_t id, uint32_t version, struc
 void segment_remove(struct segment *segment);
 
 /* 0 if the object is there as it was made; -ENOENT; -EUCLEAN if only its size is another one (a
- * writer's doing); -EPERM if it is of another type, owner or mode, so not the daemon's. */
+ * writer's doing); -EPERM if it is of another type, owner or mode, so not the daemon's. Adopted
+ * memory is anybody's, and may have grown. */
 int segment_check(const struct segment *segment, struct error *error);

@@ -100,7 +100,7 @@ static int complete_spec(const struct region_spec *spec, const struct segment *s
         ret->size = source->size;
     if (ret->max_size == 0)
         ret->max_size = ret->size > source->max_size ? ret->size : source->max_size;
-    if (ret->backing == 0)
+    if (ret->backing == 0 && source->backing != BACKING_ADOPTED)
         ret->backing = source->backing;
     if (ret->size < source->size)
         return error_set(error, -EINVAL,

@@ -140,7 +140,7 @@ static int take_task(struct connection *connection) {
 }
 
 /* Answers the request that was received. Anything but 0 is the end of the connection. */
-static int serve(struct connection *connection, size_t size, size_t n_fds) {
+static int serve(struct connection *connection, size_t size) {
     struct dispatcher *dispatcher = connection->dispatcher;
     struct reply *reply = &dispatcher->reply;
     struct error error;
@@ -148,12 +148,12 @@ static int serve(struct connection *connection, size_t size, size_t n_fds) {
 
     connection->serving = true;
     if (connection->client) {
-        served = dispatch(dispatcher, connection->client, size, n_fds, &error);
+        served = dispatch(dispatcher, connection->client, size, &error);
         if (served < 0)
             log_cut_off(connection, &error);
     } else {
         served = connection->refusal->code;
-        dispatch_refusal(dispatcher, size, n_fds, connection->refusal);
+        dispatch_refusal(dispatcher, size, connection->refusal);
     }
     connection->serving = false;
     if (dispatcher->task)
@@ -170,10 +170,9 @@ static int serve(struct connection *connection, size_t size, size_t n_fds) {
 static void on_readable(int fd, short what, void *data) {
     struct connection *connection = data;
     struct dispatcher *dispatcher = connection->dispatcher;
-    struct packet_fds fds;
     struct error error;
-    size_t n_fds;
-    int r = packet_receive(fd, dispatcher->request, sizeof(dispatcher->request), &fds);
+    int r = packet_receive(fd, dispatcher->request, sizeof(dispatcher->request),
+                           &dispatcher->request_fds);
 
     (void)what;
     if (r == -EAGAIN)
@@ -182,11 +181,7 @@ static void on_readable(int fd, short what, void *data) {
         error_set(&error, r, "a message that is too large or has too many descriptors");
         log_cut_off(connection, &error);
     }
-    if (r >= 0) {
-        n_fds = fds.count;
-        packet_fds_close(&fds);
-    }
-    if (r <= 0 || serve(connection, (size_t)r, n_fds) < 0)
+    if (r <= 0 || serve(connection, (size_t)r) < 0)
         end(connection);
 }
 

@@ -20,6 +20,13 @@ static inline const char *request_text(const struct request *request, size_t str
     return request->message->string[string].data;
 }
 
+/* The descriptor that the request brought, now the handler's. wire_decode() has counted. */
+static inline int request_take_fd(struct request *request) {
+    struct packet_fds *fds = &request->dispatcher->request_fds;
+
+    return fds->fd[--fds->count];
+}
+
 int request_answer(struct request *request, const void *body, const struct wire_string *strings);
 
 /* Bits and fields that mean nothing yet may mean something one day: they are not ignored now. */
@@ -40,11 +47,15 @@ struct wire_attachment request_describe_attachment(const struct request *request
                                                    const struct attachment *attachment,
                                                    bool created);
 
+/* They become the reply's. */
+void request_add_descriptors(struct request *request, const struct attachment_fds *fds);
+
 /* Makes the reply that says what went wrong with the request of that header. */
 void dispatch_error(struct reply *reply, const struct wire_header *header,
                     const struct error *error);
 
-/* The handlers, by file: dispatch-publish.c, dispatch-snapshot.c, dispatch-watch.c. */
+/* The handlers, by file: dispatch-adopt.c, dispatch-publish.c, dispatch-snapshot.c, dispatch-watch.c. */
+int on_adopt(struct request *request);
 int on_stage(struct request *request);
 int on_publish(struct request *request);
 int on_snapshot(struct request *request);

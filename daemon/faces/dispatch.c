@@ -92,7 +92,7 @@ struct wire_attachment request_describe_attachment(const struct request *request
     };
 }
 
-static void add_descriptors(struct request *request, const struct attachment_fds *fds) {
+void request_add_descriptors(struct request *request, const struct attachment_fds *fds) {
     struct packet_fds *packet = &request->reply->fds;
 
     packet->fd[packet->count++] = fds->segment;
@@ -125,7 +125,7 @@ static int create_attached(struct request *request, const struct region_spec *sp
 
     if (r < 0)
         return r;
-    add_descriptors(request, &fds);
+    request_add_descriptors(request, &fds);
     description = request_describe_attachment(request, attachment, created);
     return request_answer(request, &(struct wire_create_reply){.count = 1},
                           &(struct wire_string){&description, sizeof(description)});
@@ -180,7 +180,7 @@ static int attach(struct request *request, const char *name, uint32_t access,
 
     if (r < 0)
         return r;
-    add_descriptors(request, &fds);
+    request_add_descriptors(request, &fds);
     *ret = request_describe_attachment(request, attachment, false);
     return 0;
 }
@@ -364,7 +364,7 @@ void dispatch_error(struct reply *reply, const struct wire_header *header,
     reply->size = (size_t)wire_encode_error(header, error, reply->data);
 }
 
-int dispatch(struct dispatcher *dispatcher, struct client *client, size_t size, size_t n_fds,
+int dispatch(struct dispatcher *dispatcher, struct client *client, size_t size,
              struct error *error) {
     struct wire_message message = {0};
     struct reply *reply = &dispatcher->reply;
@@ -373,8 +373,8 @@ int dispatch(struct dispatcher *dispatcher, struct client *client, size_t size, 
     reply->size = 0;
     reply->fds.count = 0;
     dispatcher->task = NULL;
-    malformed = r =
-        wire_decode(WIRE_REQUEST_SIDE, dispatcher->request, size, n_fds, &message, error);
+    malformed = r = wire_decode(WIRE_REQUEST_SIDE, dispatcher->request, size,
+                                dispatcher->request_fds.count, &message, error);
     if (r == 0)
         r = carry_out(&(struct request){
             .dispatcher = dispatcher,
@@ -385,6 +385,7 @@ int dispatch(struct dispatcher *dispatcher, struct client *client, size_t size, 
             .value = dispatcher->value,
             .error = error,
         });
+    packet_fds_close(&dispatcher->request_fds);
     if (r < 0)
         dispatch_error(reply, &message.header, error);
     if ((message.header.flags & WIRE_NO_REPLY) || size < sizeof(message.header)) {
@@ -394,13 +395,14 @@ int dispatch(struct dispatcher *dispatcher, struct client *client, size_t size, 
     return malformed == -EBADMSG ? malformed : 0;
 }
 
-void dispatch_refusal(struct dispatcher *dispatcher, size_t size, size_t n_fds,
-                      const struct error *refusal) {
+void dispatch_refusal(struct dispatcher *dispatcher, size_t size, const struct error *refusal) {
     struct wire_message message = {0};
 
     dispatcher->reply.size = 0;
     dispatcher->reply.fds.count = 0;
     dispatcher->task = NULL;
-    if (wire_decode(WIRE_REQUEST_SIDE, dispatcher->request, size, n_fds, &message, NULL) == 0)
+    if (wire_decode(WIRE_REQUEST_SIDE, dispatcher->request, size, dispatcher->request_fds.count,
+                    &message, NULL) == 0)
         dispatch_error(&dispatcher->reply, &message.header, refusal);
+    packet_fds_close(&dispatcher->request_fds);
 }

@@ -34,20 +34,20 @@ struct dispatcher {
     struct manager *manager;
     struct reply reply;
     struct task *task; /* begun by the last request, and for its connection to take; else NULL */
+    struct packet_fds request_fds; /* what came with the request */
     _Alignas(8) unsigned char request[WIRE_MESSAGE_MAX];
     unsigned char value[WIRE_VALUE_MAX];
 };
 
 /*
- * Carries out the request of @size bytes in @dispatcher->request, which came with @n_fds
- * descriptors, and leaves the answer, be it an error, in @dispatcher->reply, or in
+ * Carries out the request of @size bytes in @dispatcher->request with the descriptors in
+ * @dispatcher->request_fds, which are closed unless its handler has taken them, and leaves the answer, be it an error, in @dispatcher->reply, or in
  * @dispatcher->task what is going to answer. Returns 0, or -EBADMSG
  * for a malformed message (the reason is in @error): nothing was touched, and when the reply is
  * sent the client has nothing more to say.
  */
-int dispatch(struct dispatcher *dispatcher, struct client *client, size_t size, size_t n_fds,
+int dispatch(struct dispatcher *dispatcher, struct client *client, size_t size,
              struct error *error);
 
 /* Answers the request in @dispatcher->request, whatever it is, with @refusal. */
-void dispatch_refusal(struct dispatcher *dispatcher, size_t size, size_t n_fds,
-                      const struct error *refusal);
+void dispatch_refusal(struct dispatcher *dispatcher, size_t size, const struct error *refusal);

@@ -101,7 +101,7 @@ static int read_group(struct reader *reader, const json_t *value, void *target) 
 static int read_backing(struct reader *reader, const json_t *value, void *target) {
     uint32_t backing = json_is_string(value) ? backing_from_word(json_string_value(value)) : 0;
 
-    if (!backing)
+    if (!backing_can_be_chosen(backing))
         return mistake(reader, "must be one of %s", backing_words);
     *(enum backing *)target = backing;
     return 0;

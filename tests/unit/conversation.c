@@ -70,7 +70,7 @@ int decode_reply(void) {
 
 int exchange(size_t size) {
     drop_descriptors();
-    ck_assert_int_eq(dispatch(&talk.dispatcher, talk.client, size, 0, &talk.reason), 0);
+    ck_assert_int_eq(dispatch(&talk.dispatcher, talk.client, size, &talk.reason), 0);
     return decode_reply();
 }
 

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "proto/status-slot.h"
 
@@ -61,7 +62,7 @@ START_TEST(no_reply_means_none) {
 
     begin();
     ck_assert_int_eq(dispatch(&talk.dispatcher, talk.client,
-                              encode(WIRE_DETACH, WIRE_NO_REPLY, SERIAL, &body, NULL), 0,
+                              encode(WIRE_DETACH, WIRE_NO_REPLY, SERIAL, &body, NULL),
                               &talk.reason),
                      0);
     ck_assert_uint_eq(talk.dispatcher.reply.size, 0);
@@ -69,7 +70,7 @@ START_TEST(no_reply_means_none) {
     body.attachment_id = attachment(0).attachment_id;
     drop_descriptors();
     ck_assert_int_eq(dispatch(&talk.dispatcher, talk.client,
-                              encode(WIRE_DETACH, WIRE_NO_REPLY, SERIAL, &body, NULL), 0,
+                              encode(WIRE_DETACH, WIRE_NO_REPLY, SERIAL, &body, NULL),
                               &talk.reason),
                      0);
     ck_assert_uint_eq(talk.dispatcher.reply.size, 0);
@@ -113,7 +114,7 @@ START_TEST(unknown_operations_are_answered) {
 
     begin();
     memcpy(talk.dispatcher.request, &header, sizeof(header));
-    ck_assert_int_eq(dispatch(&talk.dispatcher, talk.client, sizeof(header), 0, &talk.reason), 0);
+    ck_assert_int_eq(dispatch(&talk.dispatcher, talk.client, sizeof(header), &talk.reason), 0);
     memcpy(&header, talk.dispatcher.reply.data, sizeof(header));
     ck_assert_uint_eq(header.op, 999);
     ck_assert_uint_eq(header.serial, SERIAL);
@@ -129,15 +130,17 @@ START_TEST(malformed_messages_touch_nothing) {
 
     begin();
     size = encode(WIRE_CREATE, 0, SERIAL, &body, STRINGS({"a"}, {""}, {""}));
-    ck_assert_int_eq(dispatch(&talk.dispatcher, talk.client, size, 1, &talk.reason), -EBADMSG);
+    talk.dispatcher.request_fds = (struct packet_fds){1, {dup(STDIN_FILENO)}};
+    ck_assert_int_eq(dispatch(&talk.dispatcher, talk.client, size, &talk.reason), -EBADMSG);
+    ck_assert_uint_eq(talk.dispatcher.request_fds.count, 0);
     ck_assert_str_eq(talk.reason.text, "create: 1 descriptors where 0 belong");
     decode_reply();
     expect_error(talk.reply.header.status, -EBADMSG, "create: 1 descriptors");
 
-    ck_assert_int_eq(dispatch(&talk.dispatcher, talk.client, size - 1, 0, &talk.reason), -EBADMSG);
+    ck_assert_int_eq(dispatch(&talk.dispatcher, talk.client, size - 1, &talk.reason), -EBADMSG);
     ck_assert_uint_gt(talk.dispatcher.reply.size, 0);
     /* Without a header there is nothing to answer. */
-    ck_assert_int_eq(dispatch(&talk.dispatcher, talk.client, 3, 0, &talk.reason), -EBADMSG);
+    ck_assert_int_eq(dispatch(&talk.dispatcher, talk.client, 3, &talk.reason), -EBADMSG);
     ck_assert_uint_eq(talk.dispatcher.reply.size, 0);
     world_expect_usage(&talk.world, 0, 0, 0, 1);
     end();
@@ -150,12 +153,12 @@ START_TEST(a_refused_client_is_told_why) {
 
     begin();
     error_set(&refusal, -EDQUOT, "no more connections");
-    dispatch_refusal(&talk.dispatcher, encode(WIRE_HELLO, 0, SERIAL, &body, NULL), 0, &refusal);
+    dispatch_refusal(&talk.dispatcher, encode(WIRE_HELLO, 0, SERIAL, &body, NULL), &refusal);
     decode_reply();
     ck_assert_uint_eq(talk.reply.header.op, WIRE_HELLO);
     ck_assert_uint_eq(talk.reply.header.serial, SERIAL);
     expect_error(talk.reply.header.status, -EDQUOT, "no more connections");
-    dispatch_refusal(&talk.dispatcher, 3, 0, &refusal);
+    dispatch_refusal(&talk.dispatcher, 3, &refusal);
     ck_assert_uint_eq(talk.dispatcher.reply.size, 0);
     end();
 }

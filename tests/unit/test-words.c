@@ -1,6 +1,6 @@
 /*
  * The words for backings, lifetimes and huge pages: numbers and words lead to each other, and the
- * sentence that offers them has them all.
+ * sentence that offers them has all that can be chosen.
  */
 #include "proto/words.h"
 #include "tests/unit/suite.h"
@@ -11,11 +11,13 @@ START_TEST(backings) {
 #define X(name, number, word)                                                                      \
     ck_assert_str_eq(backing_to_word(number), word);                                               \
     ck_assert_uint_eq(backing_from_word(word), number);                                            \
-    ck_assert_ptr_nonnull(strstr(backing_words, word));
+    ck_assert(backing_can_be_chosen(number) == (strstr(backing_words, word) != NULL));
     BACKINGS(X)
 #undef X
+    ck_assert(!backing_can_be_chosen(0));
+    ck_assert(!backing_can_be_chosen(BACKING_ADOPTED));
     ck_assert_ptr_null(backing_to_word(0));
-    ck_assert_ptr_null(backing_to_word(4));
+    ck_assert_ptr_null(backing_to_word(5));
     ck_assert_ptr_null(backing_to_word(UINT32_MAX));
     ck_assert_uint_eq(backing_from_word(""), 0);
     ck_assert_uint_eq(backing_from_word("SHM"), 0);
