@@ -11,13 +11,12 @@
 
 static _Thread_local char last_error[ERROR_TEXT_MAX];
 
-int fail(int code, const char *format, ...) {
+void keep_failure(const char *format, ...) {
     va_list arguments;
 
     va_start(arguments, format);
     vsnprintf(last_error, sizeof(last_error), format, arguments);
     va_end(arguments);
-    return code;
 }
 
 const char *shmreg_error_message(void) {

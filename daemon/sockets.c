@@ -22,6 +22,7 @@ static void remove_socket(const char *path) {
 static int bind_socket(const char *path, int type, struct error *error) {
     _cleanup_close_ int fd = -1;
     struct sockaddr_un address;
+    mode_t old_umask;
     int r = socket_address(path, CLIENT_SOCKET_NAME, &address);
 
     if (r < 0)
@@ -30,8 +31,11 @@ static int bind_socket(const char *path, int type, struct error *error) {
     if (fd < 0)
         return error_set(error, -errno, "cannot make a socket: %s", strerror(errno));
     remove_socket(path);
-    if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || chmod(path, 0666) < 0 ||
-        listen(fd, SOMAXCONN) < 0)
+    /* Open to everyone from its first moment: clients of the last daemon are trying already. */
+    old_umask = umask(0111);
+    r = bind(fd, (struct sockaddr *)&address, sizeof(address));
+    umask(old_umask);
+    if (r < 0 || listen(fd, SOMAXCONN) < 0)
         return error_set(error, -errno, "cannot listen on %s: %s", path, strerror(errno));
     return steal_fd(&fd);
 }

@@ -23,8 +23,8 @@ void base64_encode(const void *data, size_t size, char *ret) {
             group |= in[2];
         *ret++ = digits[group >> 18];
         *ret++ = digits[group >> 12 & 63];
-        *ret++ = n > 1 ? digits[group >> 6 & 63] : '=';
-        *ret++ = n > 2 ? digits[group & 63] : '=';
+        *ret++ = (char)(n > 1 ? digits[group >> 6 & 63] : '=');
+        *ret++ = (char)(n > 2 ? digits[group & 63] : '=');
         size -= n;
     }
     *ret = '\0';

@@ -6,15 +6,14 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-int error_set(struct error *error, int code, const char *format, ...) {
+void error_format(struct error *error, int code, const char *format, ...) {
     va_list arguments;
 
     if (!error)
-        return code;
+        return;
 
     error->code = code;
     va_start(arguments, format);
     vsnprintf(error->text, sizeof(error->text), format, arguments);
     va_end(arguments);
-    return code;
 }

@@ -14,6 +14,13 @@ struct error {
     char text[ERROR_TEXT_MAX];
 };
 
-/* Stores code and sentence, cut at ERROR_TEXT_MAX; returns code. @error may be NULL. */
-int error_set(struct error *error, int code, const char *format, ...)
+/* Stores code and sentence, cut at ERROR_TEXT_MAX; returns code. @error may be NULL. A macro, so that
+ * whoever reads the caller, compilers and analyzers among them, sees which code comes back. */
+#define error_set(error, code, ...)                                                                \
+    ({                                                                                             \
+        int error_code_ = (code);                                                                  \
+        error_format(error, error_code_, __VA_ARGS__);                                             \
+        error_code_;                                                                               \
+    })
+void error_format(struct error *error, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -11,7 +11,7 @@
 struct shape {
     size_t size; /* of the operation's struct */
     const char *strings;
-    size_t n_fds;
+    unsigned n_fds;
 };
 
 struct operation {
@@ -116,7 +116,7 @@ int wire_decode(enum wire_side side, const void *data, size_t size, size_t n_fds
         return error_set(error, -EBADMSG, "%s: %u bytes where its struct has %zu",
                          wire_op_name(ret->header.op), ret->header.length, shape->size);
     if (side == WIRE_REQUEST_SIDE ? n_fds != shape->n_fds : n_fds > shape->n_fds)
-        return error_set(error, -EBADMSG, "%s: %zu descriptors where %zu belong",
+        return error_set(error, -EBADMSG, "%s: %zu descriptors where %u belong",
                          wire_op_name(ret->header.op), n_fds, shape->n_fds);
 
     ret->body = (const char *)data + sizeof(ret->header);
