@@ -138,6 +138,47 @@ START_TEST(test_values) {
 }
 END_TEST
 
+START_TEST(test_a_stage) {
+    unsigned descriptors = settled_descriptors(&daemon_, conn);
+    shmreg_region *stage;
+    uint32_t version;
+
+    expect_error(
+        shmreg_stage(conn, "region", SIZE, SHMREG_OPTIONS(.map_flags = SHMREG_POPULATE), &stage),
+        -ENOSPC, "no space for its");
+    ck_assert_uint_eq(settled_descriptors(&daemon_, conn), descriptors);
+    ck_assert_int_eq(count_files("/dev/shm", "shmreg."), 2);
+
+    expect_ok(shmreg_stage(conn, "value", SIZE, NULL, &stage));
+    expect_error(shmreg_guard(stage, write_all, shmreg_data(stage), NULL), -EFAULT, "'value'");
+    shmreg_close(stage);
+    /* What was never written is zeroes, which need no page to be published. */
+    expect_ok(shmreg_stage(conn, "value", SIZE, NULL, &stage));
+    expect_ok(shmreg_publish(stage, 1, &version));
+    ck_assert_uint_eq(version, 2);
+    shmreg_close(stage);
+}
+END_TEST
+
+START_TEST(test_a_sync_block_needs_its_page) {
+    shmreg_region *none;
+
+    expect_error(
+        shmreg_create(conn, "new", SIZE, SHMREG_OPTIONS(.flags = SHMREG_SYNC_BLOCK), &none),
+        -ENOSPC, "No space left");
+    ck_assert(!exists(conn, "new"));
+    ck_assert_int_eq(count_files("/dev/shm", "shmreg."), 2);
+}
+END_TEST
+
+START_TEST(test_a_snapshot) {
+    expect_error(shmreg_snapshot(conn, "region", "copy", NULL, NULL, NULL), -ENOSPC,
+                 "No space left");
+    ck_assert(!exists(conn, "copy"));
+    ck_assert_int_eq(count_files("/dev/shm", "shmreg."), 2);
+}
+END_TEST
+
 START_TEST(test_a_restart) {
     shmreg_region *reader;
 
@@ -159,6 +200,9 @@ int main(void) {
     tcase_add_test(full, test_create_leaves_nothing);
     tcase_add_test(full, test_a_guard_says_so);
     tcase_add_test(full, test_values);
+    tcase_add_test(full, test_a_stage);
+    tcase_add_test(full, test_a_sync_block_needs_its_page);
+    tcase_add_test(full, test_a_snapshot);
     tcase_add_test(full, test_a_restart);
     return sandbox_run("no-space", &full, 1);
 }
