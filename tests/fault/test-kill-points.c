@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #define NAME "region"
+#define COPY "copy"
 #define CLIENT_ID 4711
 #define OLD_SIZE 100
 #define NEW_SIZE 5000
@@ -192,6 +193,31 @@ static void request_destroy(int fd) {
                 &(struct wire_string){.data = NAME});
 }
 
+static void request_snapshot(int fd) {
+    struct wire_string strings[] = {{.data = NAME}, {.data = COPY}, {.data = ""}, {.data = ""}};
+
+    raw_request(fd, WIRE_SNAPSHOT, 5,
+                &(struct wire_snapshot_request){.spec = {.mode = WIRE_MODE_DEFAULT}}, strings);
+}
+
+/* Whole, or not there. */
+static void verify_snapshot(bool answered) {
+    bool there = exists(conn, COPY);
+    char value[OLD_SIZE];
+    size_t got;
+
+    ck_assert(there || !answered);
+    ck_assert_int_eq(daemon_segments(&daemon_), 1 + there);
+    if (there) {
+        expect_ok(shmreg_get(conn, COPY, value, sizeof(value), &got));
+        ck_assert_uint_eq(got, OLD_SIZE);
+        ck_assert(is_filled(value, OLD_SIZE, 1));
+        expect_ok(shmreg_destroy(conn, COPY));
+    }
+    ck_assert(has_value(OLD_SIZE, 1));
+    destroy();
+}
+
 static void verify_destroy(bool answered) {
     bool there = exists(conn, NAME);
 
@@ -349,6 +375,7 @@ static const struct operation operations[] = {
     {"stage", 1, prepare_nothing, request_stage, verify_stage},
     {"publish-new", 1, prepare_stage, request_publish, verify_publish_new},
     {"publish", 1, prepare_stage_of_old, request_publish, verify_publish_version},
+    {"snapshot", 1, put_old, request_snapshot, verify_snapshot},
     {"detach", 2, prepare_detach, request_detach, verify_detach},
 };
 
