@@ -161,8 +161,10 @@ static int receive(struct shmreg_conn *conn, struct call *call) {
     if (r == -EAGAIN)
         return r;
     call->starved = r == -EMFILE;
-    if (r == -EMFILE)
+    if (r == -EMFILE) {
+        packet_fds_close(&call->fds);
         r = (int)sizeof(*header) + (int)(header->length % WIRE_MESSAGE_MAX);
+    }
     if (r < 0)
         return fail(-EPROTO, "the daemon's answer cannot be received: %s", strerror(-r));
 

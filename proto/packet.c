@@ -75,11 +75,8 @@ int packet_receive(int socket, void *buffer, size_t capacity, struct packet_fds 
         /* There was room for PACKET_FDS_MAX: if fewer came, the process may not open more. */
         bool starved = !(message.msg_flags & MSG_TRUNC) && ret->count < PACKET_FDS_MAX;
 
-        packet_fds_close(ret);
         return starved ? -EMFILE : -EBADMSG;
     }
     /* An empty packet looks like the end of the stream, and is taken for it. */
-    if (size == 0)
-        packet_fds_close(ret);
     return (int)size;
 }

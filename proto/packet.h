@@ -28,10 +28,10 @@ void packet_fds_close(struct packet_fds *fds);
 int packet_send(int socket, const void *data, size_t size, const int *fds, size_t n_fds);
 
 /*
- * Receives one packet. Returns its size, 0 at the end of the stream (then without descriptors), or
+ * Receives one packet. Returns its size, 0 at the end of the stream or for an empty packet, or
  * a negative errno: -EAGAIN on an empty non-blocking socket, -EBADMSG for a packet that is larger
  * than @capacity or carries more descriptors than PACKET_FDS_MAX, -EMFILE for more of them than the
- * process may open (then the bytes are in @buffer all the same). What came of the descriptors is
- * closed in both cases.
+ * process may open (then the bytes are in @buffer all the same). What came of the descriptors is in
+ * @ret, whatever it returns, and the caller's to close.
  */
 int packet_receive(int socket, void *buffer, size_t capacity, struct packet_fds *ret);

@@ -3,6 +3,7 @@
  */
 #include "daemon/faces/connection.h"
 
+#include "daemon/faces/disposal.h"
 #include "daemon/ground/log.h"
 
 #include <errno.h>
@@ -173,6 +174,7 @@ static void on_readable(int fd, short what, void *data) {
     struct error error;
     int r = packet_receive(fd, dispatcher->request, sizeof(dispatcher->request),
                            &dispatcher->request_fds);
+    bool ends;
 
     (void)what;
     if (r == -EAGAIN)
@@ -181,7 +183,9 @@ static void on_readable(int fd, short what, void *data) {
         error_set(&error, r, "a message that is too large or has too many descriptors");
         log_cut_off(connection, &error);
     }
-    if (r <= 0 || serve(connection, (size_t)r) < 0)
+    ends = r <= 0 || serve(connection, (size_t)r) < 0;
+    disposal_close(&dispatcher->request_fds);
+    if (ends)
         end(connection);
 }
 

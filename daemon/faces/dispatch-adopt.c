@@ -3,10 +3,6 @@
  */
 #include "daemon/faces/dispatch-private.h"
 
-#include "proto/cleanup.h"
-
-#include <unistd.h>
-
 static int answer_attached(struct request *request, const struct attachment *attachment,
                            const struct attachment_fds *fds) {
     struct wire_attachment description = request_describe_attachment(request, attachment, true);
@@ -18,7 +14,7 @@ static int answer_attached(struct request *request, const struct attachment *att
 
 int on_adopt(struct request *request) {
     const struct wire_adopt_request *adopt = request->message->body;
-    _cleanup_close_ int fd = request_take_fd(request);
+    int fd = request->dispatcher->request_fds.fd[0]; /* wire_decode() has counted */
     struct attachment *attachment;
     struct attachment_fds fds;
     struct region_spec spec;

@@ -20,13 +20,6 @@ static inline const char *request_text(const struct request *request, size_t str
     return request->message->string[string].data;
 }
 
-/* The descriptor that the request brought, now the handler's. wire_decode() has counted. */
-static inline int request_take_fd(struct request *request) {
-    struct packet_fds *fds = &request->dispatcher->request_fds;
-
-    return fds->fd[--fds->count];
-}
-
 int request_answer(struct request *request, const void *body, const struct wire_string *strings);
 
 /* Bits and fields that mean nothing yet may mean something one day: they are not ignored now. */

@@ -385,7 +385,6 @@ int dispatch(struct dispatcher *dispatcher, struct client *client, size_t size,
             .value = dispatcher->value,
             .error = error,
         });
-    packet_fds_close(&dispatcher->request_fds);
     if (r < 0)
         dispatch_error(reply, &message.header, error);
     if ((message.header.flags & WIRE_NO_REPLY) || size < sizeof(message.header)) {
@@ -404,5 +403,4 @@ void dispatch_refusal(struct dispatcher *dispatcher, size_t size, const struct e
     if (wire_decode(WIRE_REQUEST_SIDE, dispatcher->request, size, dispatcher->request_fds.count,
                     &message, NULL) == 0)
         dispatch_error(&dispatcher->reply, &message.header, refusal);
-    packet_fds_close(&dispatcher->request_fds);
 }

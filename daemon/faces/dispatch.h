@@ -41,8 +41,8 @@ struct dispatcher {
 
 /*
  * Carries out the request of @size bytes in @dispatcher->request with the descriptors in
- * @dispatcher->request_fds, which are closed unless its handler has taken them, and leaves the answer, be it an error, in @dispatcher->reply, or in
- * @dispatcher->task what is going to answer. Returns 0, or -EBADMSG
+ * @dispatcher->request_fds, which stay there, and leaves the answer, be it an error, in
+ * @dispatcher->reply, or in @dispatcher->task what is going to answer. Returns 0, or -EBADMSG
  * for a malformed message (the reason is in @error): nothing was touched, and when the reply is
  * sent the client has nothing more to say.
  */

@@ -132,7 +132,7 @@ START_TEST(malformed_messages_touch_nothing) {
     size = encode(WIRE_CREATE, 0, SERIAL, &body, STRINGS({"a"}, {""}, {""}));
     talk.dispatcher.request_fds = (struct packet_fds){1, {dup(STDIN_FILENO)}};
     ck_assert_int_eq(dispatch(&talk.dispatcher, talk.client, size, &talk.reason), -EBADMSG);
-    ck_assert_uint_eq(talk.dispatcher.request_fds.count, 0);
+    packet_fds_close(&talk.dispatcher.request_fds);
     ck_assert_str_eq(talk.reason.text, "create: 1 descriptors where 0 belong");
     decode_reply();
     expect_error(talk.reply.header.status, -EBADMSG, "create: 1 descriptors");
