@@ -59,7 +59,8 @@ static int find_mount(const char *path, int id, char ret[static MOUNT_TYPE_MAX])
 int mount_type(int fd, char ret[static MOUNT_TYPE_MAX]) {
     int id, r = read_mount_id(fd, &id);
 
-    if (r == 0)
-        r = find_mount("/proc/self/mountinfo", id, ret);
+    if (r < 0)
+        return r;
+    r = find_mount("/proc/self/mountinfo", id, ret);
     return r == -ENOENT ? find_mount("/proc/1/mountinfo", id, ret) : r;
 }
