@@ -210,6 +210,9 @@ int manager_attach(struct manager *manager, struct client *client, const char *n
     r = manager_find_with(manager, &client->caller, name, rights, &region, error);
     if (r < 0)
         return r;
+    if (access == RIGHT_WRITE && region->segment->sealed)
+        return error_set(error, -EPERM, "version %u of region '%s' is sealed: nobody writes to it",
+                         region->segment->version, name);
     fd = segment_open(region->segment, access == RIGHT_WRITE ? O_RDWR : O_RDONLY, error);
     if (fd < 0)
         return fd;

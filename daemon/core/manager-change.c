@@ -12,12 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void announce(struct manager *manager, const struct region *region,
-                     const struct caller *caller, const char *what) {
+void manager_announce_change(struct manager *manager, const struct region *region,
+                             const struct caller *caller, const char *what) {
     log_write(LOG_INFO,
               ABOUT(.kind = LOG_REGION_CHANGED, .region = region->name, .client_pid = caller->pid,
                     .client_uid = caller->uid),
-              "region '%s': %s changed by user %u", region->name, what, caller->uid);
+              "region '%s' changed by user %u: %s", region->name, caller->uid, what);
     manager_notify(manager, REGION_CHANGED, region, what);
 }
 
@@ -42,7 +42,7 @@ int manager_set_access(struct manager *manager, const struct caller *caller, con
         return r;
     }
     access_deinit(&old);
-    announce(manager, region, caller, "access");
+    manager_announce_change(manager, region, caller, "access");
     return 0;
 }
 
@@ -68,7 +68,7 @@ int manager_set_attributes(struct manager *manager, const struct caller *caller,
         return r;
     }
     copy = old;
-    announce(manager, region, caller, "attributes");
+    manager_announce_change(manager, region, caller, "attributes");
     return 0;
 }
 

@@ -51,10 +51,18 @@ void manager_take_out(struct manager *manager, struct region *region);
 /* Writes the region's record. */
 int manager_record(struct manager *manager, const struct region *region, struct error *error);
 
+/* Logs and tells what @caller has changed about a region: "access". */
+void manager_announce_change(struct manager *manager, const struct region *region,
+                             const struct caller *caller, const char *what);
+
 /* Records a change of which those who are attached must learn, and shows it: the region's slot moves
  * on. On error nothing has moved. The slot of a region is touched by nothing but this and the next
- * three. */
+ * five. */
 int manager_record_shown(struct manager *manager, struct region *region, struct error *error);
+
+/* The same in two steps, for a change that is made in between. */
+int manager_record_move(struct manager *manager, struct region *region, struct error *error);
+void manager_show(const struct region *region);
 
 /* Takes a slot for a new region; or the one of a loaded region, or another if that cannot be, and
  * shows what a kill has kept it from saying: @slot_version is what the region was recorded with. */

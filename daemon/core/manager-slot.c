@@ -14,10 +14,12 @@
 static uint32_t slot_flags(const struct region *region) {
     uint32_t version = region->segment ? region->segment->version : 1;
 
-    return (region->ended ? SLOT_DESTROYED : SLOT_LIVE) | version << SLOT_REGION_VERSION_SHIFT;
+    return (region->ended ? SLOT_DESTROYED : SLOT_LIVE) |
+           (region->segment && region->segment->sealed ? SLOT_SEALED : 0) |
+           version << SLOT_REGION_VERSION_SHIFT;
 }
 
-static void show(const struct region *region) {
+void manager_show(const struct region *region) {
     struct manager *manager = region->manager;
     struct observer *observer;
 
@@ -56,24 +58,30 @@ int manager_claim_slot(struct region *region, uint32_t slot, uint32_t slot_versi
     else if (status_slot_flags(status, region->slot) != slot_flags(region))
         region->slot_version++;
     if (region->slot_version != shown)
-        show(region);
+        manager_show(region);
     return 0;
 }
 
-int manager_record_shown(struct manager *manager, struct region *region, struct error *error) {
+int manager_record_move(struct manager *manager, struct region *region, struct error *error) {
     int r;
 
     region->slot_version++;
     r = manager_record(manager, region, error);
     if (r < 0)
         region->slot_version--;
-    else
-        show(region);
+    return r;
+}
+
+int manager_record_shown(struct manager *manager, struct region *region, struct error *error) {
+    int r = manager_record_move(manager, region, error);
+
+    if (r == 0)
+        manager_show(region);
     return r;
 }
 
 void manager_end_slot(struct region *region) {
     region->slot_version++;
-    show(region);
+    manager_show(region);
     status_slot_release(region->manager->status, region->slot);
 }

@@ -158,6 +158,16 @@ int manager_put(struct manager *manager, const struct caller *caller, const char
 int manager_read(struct manager *manager, const struct caller *caller, const char *name,
                  struct segment **ret, struct error *error);
 
+/* Grows the current version to @size, up to its max_size; every mapping goes on. -EINVAL, -EPERM:
+ * it is sealed; -ENOSPC. */
+int manager_resize(struct manager *manager, const struct caller *caller, const char *name,
+                   uint64_t size, struct error *error);
+
+/* From now on nobody writes to the current version; the next one is not sealed. -EBUSY: somebody
+ * still may. */
+int manager_seal(struct manager *manager, const struct caller *caller, const char *name,
+                 struct error *error);
+
 int manager_set_access(struct manager *manager, const struct caller *caller, const char *name,
                        const uint32_t *mode, const char *acl, struct error *error);
 int manager_set_attributes(struct manager *manager, const struct caller *caller, const char *name,

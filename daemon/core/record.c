@@ -18,7 +18,7 @@ char *region_record_format(const struct region *region) {
     char *text;
     json_t *json = json_pack(
         "{s:s, s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, "
-        "s:I, s:I, s:I, s:I, s:I, s:b, s:s*, s:s, s:I}",
+        "s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:s*, s:s, s:I}",
         "name", region->name, "id", INTEGER(region->id), "version", INTEGER(segment->version),
         "backing", backing_to_word(segment->backing), "size", INTEGER(segment->size), "max_size",
         INTEGER(segment->max_size), "owner_uid", INTEGER(region->access.owner_uid), "owner_gid",
@@ -30,7 +30,7 @@ char *region_record_format(const struct region *region) {
         INTEGER(region->slot), "slot_version", INTEGER(region->slot_version), "created_usec",
         INTEGER(region->created_usec), "changed_usec", INTEGER(region->changed_usec),
         "tag_client_id", INTEGER(region->tag.client_id), "tag_serial", INTEGER(region->tag.serial),
-        "sync_block", region->sync_block != NULL, "huge_pages",
+        "sync_block", region->sync_block != NULL, "sealed", segment->sealed, "huge_pages",
         huge_pages_to_word(segment->huge_pages), "durability",
         durability_to_word(region->durability), "durability_seconds",
         INTEGER(region->durability_seconds));
@@ -87,26 +87,28 @@ static int read_region(struct region_record *ret, struct error *error) {
     const char *backing, *lifetime, *durability, *huge_pages = NULL;
     struct region_numbers n;
     json_error_t fault;
-    int sync_block;
+    int sync_block, sealed;
 
     if (json_unpack_ex(
             ret->json, &fault, 0,
             "{s:s, s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, "
-            "s:I, s:I, s:I, s:I, s:I, s:b, s?s, s:s, s:I}",
+            "s:I, s:I, s:I, s:I, s:I, s:b, s:b, s?s, s:s, s:I}",
             "name", &ret->name, "id", &n.id, "version", &n.version, "backing", &backing, "size",
             &n.size, "max_size", &n.max_size, "owner_uid", &n.uid, "owner_gid", &n.gid, "mode",
             &n.mode, "acl", &ret->acl, "attributes", &ret->attributes, "lifetime", &lifetime,
             "seconds", &n.seconds, "deadline", &n.deadline, "owner_pid", &n.owner_pid,
             "owner_start_time", &n.owner_start, "slot", &n.slot, "slot_version", &n.slot_version,
             "created_usec", &n.created, "changed_usec", &n.changed, "tag_client_id", &n.tag_client,
-            "tag_serial", &n.tag_serial, "sync_block", &sync_block, "huge_pages", &huge_pages,
-            "durability", &durability, "durability_seconds", &n.durability_seconds) < 0)
+            "tag_serial", &n.tag_serial, "sync_block", &sync_block, "sealed", &sealed, "huge_pages",
+            &huge_pages, "durability", &durability, "durability_seconds",
+            &n.durability_seconds) < 0)
         return error_set(error, -EBADMSG, "%s", fault.text);
     ret->backing = backing_from_word(backing);
     ret->lifetime = lifetime_from_word(lifetime);
     ret->huge_pages = huge_pages ? huge_pages_from_word(huge_pages) : 0;
     ret->durability = durability_from_word(durability);
     ret->sync_block = sync_block;
+    ret->sealed = sealed;
     if (!region_numbers_fit(&n) || region_name_fault(ret->name) || ret->backing == 0 ||
         ret->lifetime == 0 || ret->durability == 0 || (huge_pages && ret->huge_pages == 0))
         return error_set(error, -EBADMSG, "its values are none that a region has");

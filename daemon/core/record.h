@@ -35,7 +35,7 @@ struct region_record {
     struct process_identity owner;
     int64_t created_usec, changed_usec;
     struct request_tag tag;
-    bool sync_block;
+    bool sync_block, sealed;
 };
 
 /* 0, or -EBADMSG with what is wrong with it. */

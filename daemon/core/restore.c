@@ -56,6 +56,7 @@ static int restore_segment(struct restorer *restorer, const struct region_record
     if (r < 0)
         return error_set(error, r, "no memory for a segment");
     segment->huge_pages = record->huge_pages;
+    segment->sealed = record->sealed;
     region->segment = segment;
     r = quota_charge_existing(manager->quota, record->owner_uid, LIMIT_BYTES, record->max_size,
                               &segment->charge);
@@ -69,6 +70,9 @@ static int restore_segment(struct restorer *restorer, const struct region_record
                              record->backing == BACKING_MEMFD ? "memfd" : "adopted memory");
     }
     r = segment_check(segment, error);
+    if (r == 0 && segment->sealed && segment_seal(segment, error) < 0)
+        log_write(LOG_WARNING, ABOUT(.region = record->name), "region '%s': %s", record->name,
+                  error->text);
     if (r == -EUCLEAN) {
         log_write(LOG_WARNING, ABOUT(.region = record->name),
                   "region '%s': a writer resized it: %s", record->name, error->text);

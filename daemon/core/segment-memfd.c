@@ -66,6 +66,10 @@ static int memfd_rename(struct segment *segment, const char *from) {
     return r < 0 ? r : fdstore_push(to, segment->fd);
 }
 
+static int memfd_seal(const struct segment *segment) {
+    return fcntl(segment->fd, F_ADD_SEALS, F_SEAL_WRITE) < 0 ? -errno : 0;
+}
+
 static int memfd_sync(const struct segment *segment, bool content) {
     (void)segment;
     (void)content;
@@ -84,6 +88,7 @@ const struct segment_ops segment_memfd_ops = {
     .create = memfd_create_segment,
     .open = memfd_open,
     .rename = memfd_rename,
+    .seal = memfd_seal,
     .sync = memfd_sync,
     .remove = memfd_remove,
 };

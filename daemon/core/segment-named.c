@@ -42,6 +42,20 @@ static int named_rename(struct segment *segment, const char *from) {
     return renameat(directory, from, directory, to) < 0 ? -errno : 0;
 }
 
+/* Never down: a writer may have made it larger himself. */
+static int named_grow(const struct segment *segment, uint64_t size) {
+    _cleanup_close_ int fd = named_open(segment, O_RDWR);
+    struct stat status;
+
+    if (fd < 0)
+        return fd;
+    if (fstat(fd, &status) < 0)
+        return -errno;
+    if ((uint64_t)status.st_size >= size)
+        return 0;
+    return ftruncate(fd, (off_t)size) < 0 ? -errno : 0;
+}
+
 static int named_sync(const struct segment *segment, bool content) {
     _cleanup_close_ int fd = -1;
 
@@ -68,6 +82,7 @@ const struct segment_ops segment_named_ops = {
     .create = named_create,
     .open = named_open,
     .rename = named_rename,
+    .grow = named_grow,
     .sync = named_sync,
     .remove = named_remove,
 };

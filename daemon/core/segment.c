@@ -192,6 +192,20 @@ int segment_read(const struct segment *segment, uint64_t offset, void *buffer, s
     return fd < 0 ? fd : segment_read_from(segment, fd, offset, buffer, size, error);
 }
 
+int segment_grow(const struct segment *segment, uint64_t size, struct error *error) {
+    int r = segment->ops->grow ? segment->ops->grow(segment, size) : 0;
+
+    return r < 0 ? error_set(error, r, "cannot enlarge a %s segment to %" PRIu64 " bytes: %s",
+                             backing_to_word(segment->backing), size, strerror(-r))
+                 : 0;
+}
+
+int segment_seal(const struct segment *segment, struct error *error) {
+    int r = segment->ops->seal ? segment->ops->seal(segment) : 0;
+
+    return r < 0 ? error_set(error, r, "cannot seal a segment: %s", strerror(-r)) : 0;
+}
+
 int segment_sync(const struct segment *segment, bool content, struct error *error) {
     int r = segment->ops->sync(segment, content);
 
@@ -238,7 +252,7 @@ static int check_adopted(const struct segment *segment, struct error *error) {
 }
 
 int segment_check(const struct segment *segment, struct error *error) {
-    uint64_t size = segment->backing == BACKING_MEMFD ? segment->max_size : segment->size;
+    uint64_t least = segment->backing == BACKING_MEMFD ? segment->max_size : segment->size;
     _cleanup_close_ int fd = -1;
     struct stat status;
 
@@ -253,8 +267,9 @@ int segment_check(const struct segment *segment, struct error *error) {
         return error_set(error, -EPERM,
                          "an object of type and mode %#o, of user %u, is in its place",
                          status.st_mode, status.st_uid);
-    if ((uint64_t)status.st_size != size)
+    /* A daemon that was killed while it resized a region has left it larger. */
+    if ((uint64_t)status.st_size < least || (uint64_t)status.st_size > segment->max_size)
         return error_set(error, -EUCLEAN, "it has %lld bytes where %" PRIu64 " were given",
-                         (long long)status.st_size, size);
+                         (long long)status.st_size, least);
     return 0;
 }

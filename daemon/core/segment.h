@@ -38,8 +38,9 @@ struct segment {
     uint32_t version;           /* of the region */
     uint64_t size;
     uint64_t max_size;
-    int fd;     /* memfd, adopted: the one descriptor that keeps it; else -1 */
-    bool named; /* to be removed: by name, or from the FD store */
+    int fd;      /* memfd, adopted: the one descriptor that keeps it; else -1 */
+    bool named;  /* to be removed: by name, or from the FD store */
+    bool sealed; /* nobody writes to it any more */
     struct charge charge;
 };
 
@@ -49,6 +50,9 @@ struct segment_ops {
     int (*open)(const struct segment *segment, int flags); /* a new open file description */
     int (*rename)(struct segment *segment,
                   const char *from); /* to segment_name(), now the new one */
+    /* To at least so many bytes; NULL: it has max_size from the start. */
+    int (*grow)(const struct segment *segment, uint64_t size);
+    int (*seal)(const struct segment *segment);               /* NULL: the kernel cannot */
     int (*sync)(const struct segment *segment, bool content); /* name on disk, and content */
     void (*remove)(struct segment *segment);                  /* takes the name */
 };
@@ -107,6 +111,13 @@ int segment_read(const struct segment *segment, uint64_t offset, void *buffer, s
 /* As segment_read(), from a descriptor of segment_open(): goes on after the segment is removed. */
 int segment_read_from(const struct segment *segment, int fd, uint64_t offset, void *buffer,
                       size_t size, struct error *error);
+
+/* Makes room for @size bytes, at most max_size; segment->size is the caller's to change. */
+int segment_grow(const struct segment *segment, uint64_t size, struct error *error);
+
+/* Has the kernel refuse writers if it can (F_SEAL_WRITE, fcntl(2)); again is no error. -EBUSY:
+ * somebody still has a memfd mapped for writing. segment->sealed is the caller's to change. */
+int segment_seal(const struct segment *segment, struct error *error);
 
 /* Puts a file's name on disk, and its @content, too (fsync(2)); the others have no disk. */
 int segment_sync(const struct segment *segment, bool content, struct error *error);

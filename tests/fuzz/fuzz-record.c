@@ -14,6 +14,7 @@ static char *format(const struct region_record *record) {
         .backing = record->backing,
         .version = record->version,
         .huge_pages = record->huge_pages,
+        .sealed = record->sealed,
         .size = record->size,
         .max_size = record->max_size,
     };

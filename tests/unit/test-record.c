@@ -16,6 +16,7 @@ static struct segment segment = {
     .version = 3,
     .size = 5000,
     .max_size = 1ull << 40,
+    .sealed = true,
 };
 
 static struct segment sync_block = {.backing = BACKING_SHM, .id = 41};
@@ -76,6 +77,7 @@ START_TEST(a_region_comes_back_whole) {
     ck_assert_uint_eq(record.tag.client_id, region.tag.client_id);
     ck_assert_uint_eq(record.tag.serial, region.tag.serial);
     ck_assert(record.sync_block);
+    ck_assert(record.sealed);
     ck_assert_uint_eq(record.durability, DURABILITY_INTERVAL);
     ck_assert_uint_eq(record.durability_seconds, 30);
     region_record_deinit(&record);
@@ -125,7 +127,7 @@ START_TEST(a_region_without_a_key_or_with_another_type_is_refused) {
     json_t *json = region_json(), *value;
     const char *key;
 
-    ck_assert_uint_eq(json_object_size(json), 25);
+    ck_assert_uint_eq(json_object_size(json), 26);
     json_object_foreach(json, key, value) {
         json_t *damaged = json_copy(json);
 

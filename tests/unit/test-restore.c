@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -203,14 +204,36 @@ static int listen_as_service_manager(const struct world *world) {
     return fd;
 }
 
-START_TEST(a_memfd_that_the_service_manager_kept_goes_on) {
-    struct stored_fd stored = {.fd = -1};
-    struct region_spec spec = world_spec("memfd");
-    char message[512], name[SEGMENT_NAME_MAX], expected[SEGMENT_NAME_MAX + 16];
+/* The descriptor of the segment that the service manager was given to keep. */
+static int receive_kept(int manager, const char *name) {
+    char message[512], expected[SEGMENT_NAME_MAX + 16];
     struct packet_fds fds;
+    int size = packet_receive(manager, message, sizeof(message) - 1, &fds);
+
+    ck_assert_int_gt(size, 0);
+    message[size] = '\0';
+    snprintf(expected, sizeof(expected), "FDNAME=%s", name);
+    ck_assert_ptr_nonnull(strstr(message, "FDSTORE=1"));
+    ck_assert_ptr_nonnull(strstr(message, expected));
+    ck_assert_uint_eq(fds.count, 1);
+    return fds.fd[0];
+}
+
+static void restart_with(struct world *world, char *name, int fd) {
+    static struct stored_fd stored;
+
+    world_stop(world);
+    stored = (struct stored_fd){.name = name, .fd = fd};
+    world->fdstore = (struct fdstore){.stored = &stored, .n_stored = 1};
+    world_start(world);
+}
+
+START_TEST(a_memfd_that_the_service_manager_kept_goes_on) {
+    struct region_spec spec = world_spec("memfd");
+    char name[SEGMENT_NAME_MAX];
     struct region *region;
     struct world world;
-    int manager, size;
+    int manager;
 
     world_init(&world);
     manager = listen_as_service_manager(&world);
@@ -218,21 +241,47 @@ START_TEST(a_memfd_that_the_service_manager_kept_goes_on) {
     region = world_create(&world, WORLD_UID, &spec);
     segment_name(region->segment, name);
     ck_assert_int_eq(segment_write(region->segment, 0, "kept", 4, NULL), 0);
-    size = packet_receive(manager, message, sizeof(message) - 1, &fds);
-    ck_assert_int_gt(size, 0);
-    message[size] = '\0';
-    snprintf(expected, sizeof(expected), "FDNAME=%s", name);
-    ck_assert_ptr_nonnull(strstr(message, "FDSTORE=1"));
-    ck_assert_ptr_nonnull(strstr(message, expected));
-    ck_assert_uint_eq(fds.count, 1);
-
-    world_stop(&world);
-    stored = (struct stored_fd){.name = name, .fd = fds.fd[0]};
-    world.fdstore = (struct fdstore){.stored = &stored, .n_stored = 1};
-    world_start(&world);
+    restart_with(&world, name, receive_kept(manager, name));
     world_expect_content(&world, "memfd", "kept");
     world_expect_usage(&world, 1, 4096, 0, 0);
     world_deinit(&world);
+    close(manager);
+}
+END_TEST
+
+/* What a kill leaves between the record of a seal and the seal: the first time a former writer has
+ * it mapped still. */
+START_TEST(a_memfd_that_is_recorded_as_sealed_is_sealed) {
+    struct region_spec spec = world_spec("memfd");
+    struct caller owner = world_caller(WORLD_UID);
+    char name[SEGMENT_NAME_MAX];
+    struct region *region;
+    struct world world;
+    struct error error;
+    int manager, fd;
+    void *map;
+
+    log_capture();
+    world_init(&world);
+    manager = listen_as_service_manager(&world);
+    spec.backing = BACKING_MEMFD;
+    region = world_create(&world, WORLD_UID, &spec);
+    segment_name(region->segment, name);
+    fd = receive_kept(manager, name);
+    map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    ck_assert_ptr_ne(map, MAP_FAILED);
+    region->segment->sealed = true;
+    ck_assert_int_eq(manager_record(world.manager, region, NULL), 0);
+    restart_with(&world, name, dup(fd));
+    ck_assert(log_has("region 'memfd': cannot seal a segment: Device or resource busy"));
+    ck_assert_int_eq(manager_seal(world.manager, &owner, "memfd", &error), -EBUSY);
+    munmap(map, 4096);
+    restart_with(&world, name, dup(fd));
+    ck_assert(fcntl(fd, F_GET_SEALS) & F_SEAL_WRITE);
+    ck_assert(manager_lookup(world.manager, "memfd")->segment->sealed);
+    ck_assert_int_eq(manager_seal(world.manager, &owner, "memfd", &error), 0);
+    world_deinit(&world);
+    close(fd);
     close(manager);
 }
 END_TEST
@@ -268,4 +317,5 @@ SUITE_MAIN("restore", a_broken_record_is_set_aside_and_the_rest_goes_on,
            a_region_that_a_writer_resized_goes_on_and_is_reported,
            a_memfd_without_a_service_manager_ends_with_the_daemon,
            a_memfd_that_the_service_manager_kept_goes_on,
+           a_memfd_that_is_recorded_as_sealed_is_sealed,
            leftovers_are_swept_and_others_are_left_alone);
