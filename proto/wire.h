@@ -45,6 +45,8 @@
     X(SET_ACCESS, set_access, 11, "tt", 0, "", 0)                                                  \
     X(STAGE, stage, 12, "ttt", 0, "b", 1)                                                          \
     X(PUBLISH, publish, 13, "", 0, "b", 1)                                                         \
+    X(RESIZE, resize, 14, "t", 0, "", 0)                                                           \
+    X(SEAL, seal, 15, "t", 0, "", 0)                                                               \
     X(SNAPSHOT, snapshot, 16, "tttt", 0, "", 0)                                                    \
     X(ADOPT, adopt, 17, "ttt", 1, "b", 2)                                                          \
     X(WATCH, watch, 18, "", 0, "", 0)                                                              \
@@ -125,6 +127,7 @@ struct wire_create_request {
 /* Flags of an attachment. */
 #define WIRE_ATTACHMENT_CREATED 1u    /* this very request created the region */
 #define WIRE_ATTACHMENT_SYNC_BLOCK 2u /* the descriptor of its sync block follows its own */
+#define WIRE_ATTACHMENT_SEALED 4u     /* nobody writes to it any more */
 #define WIRE_ATTACHMENT_HUGE_2M 8u    /* to be mapped in pages of that size */
 #define WIRE_ATTACHMENT_HUGE_1G 16u
 
@@ -234,7 +237,7 @@ struct wire_describe_reply {
     uint32_t writers;
     uint32_t
         remaining_seconds; /* until a lease ends or a linger runs out; UINT32_MAX: not counting */
-    uint32_t flags;        /* WIRE_ATTACHMENT_SYNC_BLOCK */
+    uint32_t flags;        /* WIRE_ATTACHMENT_... */
     uint32_t durability;   /* enum durability */
     uint32_t durability_seconds;
     uint32_t reserved;
@@ -287,6 +290,26 @@ struct wire_publish_request {
 struct wire_publish_reply {
     uint32_t string_length[1];
     uint32_t count; /* 1 */
+};
+
+struct wire_resize_request {
+    uint32_t string_length[1]; /* name */
+    uint32_t reserved;         /* 0 */
+    uint64_t size;             /* bytes: not less than now, not more than max_size */
+};
+
+struct wire_resize_reply {
+    uint64_t reserved;
+};
+
+/* Nobody writes to the current version any more. */
+struct wire_seal_request {
+    uint32_t string_length[1]; /* name */
+    uint32_t reserved;         /* 0 */
+};
+
+struct wire_seal_reply {
+    uint64_t reserved;
 };
 
 /* A new region with the present content of another. */

@@ -47,8 +47,11 @@ void request_add_descriptors(struct request *request, const struct attachment_fd
 void dispatch_error(struct reply *reply, const struct wire_header *header,
                     const struct error *error);
 
-/* The handlers, by file: dispatch-adopt.c, dispatch-publish.c, dispatch-snapshot.c, dispatch-watch.c. */
+/* The handlers, by file: dispatch-adopt.c, dispatch-memory.c, dispatch-publish.c,
+ * dispatch-snapshot.c, dispatch-watch.c. */
 int on_adopt(struct request *request);
+int on_resize(struct request *request);
+int on_seal(struct request *request);
 int on_stage(struct request *request);
 int on_publish(struct request *request);
 int on_snapshot(struct request *request);

@@ -67,7 +67,7 @@ uint32_t request_segment_flags(const struct segment *segment) {
         [HUGE_PAGES_1G] = WIRE_ATTACHMENT_HUGE_1G,
     };
 
-    return huge_flags[segment->huge_pages];
+    return huge_flags[segment->huge_pages] | (segment->sealed ? WIRE_ATTACHMENT_SEALED : 0);
 }
 
 static uint32_t sync_block_flag(const struct region *region) {

@@ -267,9 +267,42 @@ START_TEST(regions_are_described_and_changed) {
 }
 END_TEST
 
+START_TEST(a_region_grows_and_is_sealed) {
+    struct wire_create_request body = create_defaults(WIRE_NO_ACCESS);
+    struct wire_resize_request resize = {.size = 6000};
+    struct wire_seal_request seal = {.reserved = 0};
+    const struct wire_describe_reply *described;
+
+    begin();
+    body.spec.max_size = 8192;
+    ck_assert_int_eq(request(WIRE_CREATE, &body, STRINGS({"a"}, {""}, {""})), 0);
+    ck_assert_int_eq(request(WIRE_RESIZE, &resize, STRINGS({"a"})), 0);
+    resize.size = 8193;
+    expect_error(request(WIRE_RESIZE, &resize, STRINGS({"a"})), -EINVAL, "8192");
+    ck_assert_int_eq(OPEN("a", 1, WIRE_READ), 0);
+    ck_assert_uint_eq(attachment(0).size, 6000);
+    ck_assert_uint_eq(attachment(0).max_size, 8192);
+    ck_assert_uint_eq(attachment(0).flags, 0);
+    ck_assert_int_eq(request(WIRE_SEAL, &seal, STRINGS({"a"})), 0);
+    ck_assert_int_eq(OPEN("a", 1, WIRE_READ), 0);
+    ck_assert_uint_eq(attachment(0).flags, WIRE_ATTACHMENT_SEALED);
+    expect_error(OPEN("a", 1, WIRE_WRITE), -EPERM, "sealed");
+    ck_assert_int_eq(request(WIRE_DESCRIBE, &(struct wire_describe_request){0}, STRINGS({"a"})), 0);
+    described = talk.reply.body;
+    ck_assert_uint_eq(described->size, 6000);
+    ck_assert_uint_eq(described->flags, WIRE_ATTACHMENT_SEALED);
+
+    seal.reserved = resize.reserved = 1;
+    expect_error(request(WIRE_SEAL, &seal, STRINGS({"a"})), -EINVAL, "reserved");
+    expect_error(request(WIRE_RESIZE, &resize, STRINGS({"a"})), -EINVAL, "reserved");
+    end();
+}
+END_TEST
+
 SUITE_MAIN("dispatch-regions", create_attaches_its_creator, create_sent_again_is_answered_again,
            create_takes_what_exists_if_asked, create_without_access_attaches_nothing,
            open_answers_in_the_order_of_the_names,
            a_sync_blocks_descriptor_follows_that_of_its_region, open_takes_all_or_none,
            open_wants_as_many_names_as_it_says, others_are_refused_with_the_reason,
-           detach_gives_back, values_go_in_and_out, regions_are_described_and_changed);
+           detach_gives_back, values_go_in_and_out, regions_are_described_and_changed,
+           a_region_grows_and_is_sealed);
