@@ -47,6 +47,7 @@ static struct shmreg_description *copy(const struct wire_message *reply) {
         .durability = body->durability,
         .durability_seconds = body->durability_seconds,
         .flags = body->flags & WIRE_ATTACHMENT_SYNC_BLOCK ? SHMREG_SYNC_BLOCK : 0,
+        .sealed = body->flags & WIRE_ATTACHMENT_SEALED,
     };
     end = (char *)(description + 1);
     description->name = append(&end, reply, 0);

@@ -58,12 +58,12 @@ void mapping_free(struct mapping *mapping) {
 static const struct status_slot stage_slot;
 
 /* The flags that belong to the slot's version: if it has moved since, what they must have been. */
-static uint32_t flags_at(const struct mapping *mapping) {
+static uint32_t flags_at(const struct mapping *mapping, bool sealed) {
     struct status_words words = status_slot_read(mapping->slot);
 
     if (words.version == mapping->slot_version)
         return words.flags;
-    return SLOT_LIVE | (words.flags & SLOT_TURN_MASK) |
+    return SLOT_LIVE | (sealed ? SLOT_SEALED : 0) | (words.flags & SLOT_TURN_MASK) |
            mapping->version << SLOT_REGION_VERSION_SHIFT;
 }
 
@@ -81,7 +81,7 @@ int mapping_attach(struct mapping *mapping, const struct wire_attachment *attach
     mapping->size = attachment->size;
     mapping->slot = mapping->staged ? &stage_slot : &page->slots[attachment->slot];
     mapping->slot_version = attachment->slot_version;
-    mapping->slot_flags = flags_at(mapping);
+    mapping->slot_flags = flags_at(mapping, attachment->flags & WIRE_ATTACHMENT_SEALED);
     mapping->fresh = true;
     return 0;
 }

@@ -45,6 +45,18 @@ int shmreg_put(shmreg_conn *conn, const char *name, const void *data, size_t siz
     return ask(conn, WIRE_PUT, &body, strings, NULL);
 }
 
+int shmreg_resize(shmreg_conn *conn, const char *name, uint64_t size) {
+    struct wire_resize_request body = {.size = size};
+
+    return ask(conn, WIRE_RESIZE, &body, &(struct wire_string){.data = name}, NULL);
+}
+
+int shmreg_seal(shmreg_conn *conn, const char *name) {
+    struct wire_seal_request body = {.reserved = 0};
+
+    return ask(conn, WIRE_SEAL, &body, &(struct wire_string){.data = name}, NULL);
+}
+
 int shmreg_renew(shmreg_conn *conn, const char *name, uint32_t seconds) {
     struct wire_renew_request body = {.seconds = seconds};
 

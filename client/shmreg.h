@@ -195,6 +195,7 @@ struct shmreg_description {
     uint32_t flags;      /* SHMREG_SYNC_BLOCK */
     uint32_t durability; /* enum shmreg_durability */
     uint32_t durability_seconds;
+    bool sealed; /* shmreg_seal() was called for this version */
 };
 
 /*
@@ -291,6 +292,7 @@ int shmreg_adopt(shmreg_conn *conn, const char *name, int fd, const struct shmre
  * -EACCES     the caller lacks the right to it; the message names the right
  * -EINVAL     the name or @access is not valid
  * -EDQUOT, -ENOSPC  the limit on attachments is reached
+ * -EPERM      @access is SHMREG_WRITE, and the version is sealed: shmreg_seal()
  * -ENOSPC, -ENOMEM, -EPERM, -EOPNOTSUPP  an option cannot be fulfilled; the message says why
  * -EIO        a writer cut the region's memory short, so that it is not there to be mapped
  *             (shm and file only; a memfd is sealed against it)
@@ -424,6 +426,30 @@ int shmreg_put(shmreg_conn *conn, const char *name, const void *data, size_t siz
  */
 int shmreg_get(shmreg_conn *conn, const char *name, void *buffer, size_t capacity,
                size_t *ret_size);
+
+/*
+ * Grows a region in place to @size bytes, up to the max_size it was created with. Needs the right to
+ * manage. Nobody's mapping moves, since each covers max_size from its start; what is new is zeroes,
+ * unless a writer has written beyond the old size. Whoever holds the region sees the new size by
+ * shmreg_size() after shmreg_refresh(): the caller's own handles, too. A region shrinks only by
+ * shmreg_publish() of a smaller version.
+ *
+ * -EINVAL     @size is less than now, or over max_size
+ * -EPERM      the current version is sealed
+ * -ENOSPC     the file system is full
+ */
+int shmreg_resize(shmreg_conn *conn, const char *name, uint64_t size);
+
+/*
+ * Seals the current version: nobody opens it for writing any more, and what readers see stays as it
+ * is. Needs the right to manage. With a memfd the kernel sees to it (F_SEAL_WRITE, fcntl(2)); with
+ * the others the daemon does, and a former writer who has kept the memory mapped could still write,
+ * or who has handed adopted memory over. The next version that is published is not sealed. To seal
+ * again what is sealed does nothing.
+ *
+ * -EBUSY      writers are attached, the message names one; or one has kept a memfd mapped
+ */
+int shmreg_seal(shmreg_conn *conn, const char *name);
 
 /*
  * Lets a lease run for @seconds from now on (0: for the duration it has). Needs the right to

@@ -67,6 +67,8 @@ static void have_rights(int channel, void *data) {
         expect_error(shmreg_set_access(conn, "region", 0666, NULL), -EACCES, "the right 'm'");
         expect_error(shmreg_set_attributes(conn, "region", "{}"), -EACCES, "the right 'm'");
         expect_error(shmreg_renew(conn, "region", 1), -EACCES, "the right 'm'");
+        expect_error(shmreg_resize(conn, "region", 1), -EACCES, "the right 'm'");
+        expect_error(shmreg_seal(conn, "region"), -EACCES, "the right 'm'");
     } else {
         expect_ok(shmreg_set_attributes(conn, "region", "{\"seen\":true}"));
     }
