@@ -97,6 +97,25 @@ int command_destroy(struct ctl *ctl, const struct invocation *invocation, struct
     return ctl_for_each_name(ctl, invocation, 0, destroy, NULL, error);
 }
 
+int command_resize(struct ctl *ctl, const struct invocation *invocation, struct error *error) {
+    _cleanup_(cleanup_json_decref) json_t *parameters =
+        json_pack("{s:s}", "name", invocation->arguments[0]);
+    int r = parameters_set_size(parameters, "size", invocation->arguments[1], error);
+
+    if (r < 0)
+        return r;
+    return ctl_call_silently(ctl, "ResizeRegion", steal_pointer(parameters), error);
+}
+
+static int seal(struct ctl *ctl, const char *name, const void *data, struct error *error) {
+    (void)data;
+    return ctl_call_silently(ctl, "SealRegion", json_pack("{s:s}", "name", name), error);
+}
+
+int command_seal(struct ctl *ctl, const struct invocation *invocation, struct error *error) {
+    return ctl_for_each_name(ctl, invocation, 0, seal, NULL, error);
+}
+
 int command_renew(struct ctl *ctl, const struct invocation *invocation, struct error *error) {
     _cleanup_(cleanup_json_decref) json_t *parameters =
         json_pack("{s:s}", "name", invocation->arguments[0]);

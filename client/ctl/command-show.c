@@ -34,7 +34,7 @@ struct view {
     json_int_t created_usec;
     json_int_t changed_usec;
     const char *huge_pages; /* NULL for none */
-    int sync_block;
+    int sync_block, sealed;
     const char *durability;
     json_int_t durability_seconds;
 };
@@ -44,15 +44,15 @@ static int view_read(json_t *region, struct view *ret, struct error *error) {
     return ctl_unpack(
         region, error,
         "{s:s, s:I, s:s, s:I, s:I, s:I, s:I, s:s, s:s, s:o, s:o, s:s, s:I, s?o, s?o,"
-        " s:I, s:I, s:I, s:I, s?s, s:b, s:s, s:I}",
+        " s:I, s:I, s:I, s:I, s?s, s:b, s:b, s:s, s:I}",
         "name", &ret->name, "version", &ret->version, "backing", &ret->backing, "size", &ret->size,
         "max_size", &ret->max_size, "owner_uid", &ret->owner_uid, "owner_gid", &ret->owner_gid,
         "owner", &ret->owner, "mode", &ret->mode, "acl", &ret->acl, "attributes", &ret->attributes,
         "lifetime", &ret->lifetime, "seconds", &ret->seconds, "remaining_seconds",
         &ret->remaining_seconds, "owner_pid", &ret->owner_pid, "readers", &ret->readers, "writers",
         &ret->writers, "created_usec", &ret->created_usec, "changed_usec", &ret->changed_usec,
-        "huge_pages", &ret->huge_pages, "sync_block", &ret->sync_block, "durability",
-        &ret->durability, "durability_seconds", &ret->durability_seconds);
+        "huge_pages", &ret->huge_pages, "sync_block", &ret->sync_block, "sealed", &ret->sealed,
+        "durability", &ret->durability, "durability_seconds", &ret->durability_seconds);
 }
 
 static void format_age(json_int_t usec, char ret[static SPAN_TEXT_MAX]) {
@@ -82,7 +82,7 @@ static void add_region(struct table *table, const struct view *view) {
     add_lifetime(table, view);
     table_add(table, "%s", view->owner);
     table_add(table, "%s%s", view->mode, json_array_size(view->acl) > 0 ? "+" : "");
-    table_add(table, "%" JSON_INTEGER_FORMAT, view->version);
+    table_add(table, "%" JSON_INTEGER_FORMAT "%s", view->version, view->sealed ? " sealed" : "");
     table_add(table, "%" JSON_INTEGER_FORMAT, view->readers);
     table_add(table, "%" JSON_INTEGER_FORMAT, view->writers);
     table_add(table, "%s", age);
@@ -206,7 +206,8 @@ static int print_region(const struct ctl *ctl, const struct view *view, struct e
     if (!attributes)
         return error_set(error, -EPROTO, "the daemon's reply makes no sense: attributes");
     if ((r = ctl_print_field(ctl, error, "Name:", "%s", view->name)) < 0 ||
-        (r = ctl_print_field(ctl, error, "Version:", "%" JSON_INTEGER_FORMAT, view->version)) < 0 ||
+        (r = ctl_print_field(ctl, error, "Version:", "%" JSON_INTEGER_FORMAT "%s", view->version,
+                             view->sealed ? ", sealed" : "")) < 0 ||
         (r = print_size(ctl, view, error)) < 0 || (r = print_backing(ctl, view, error)) < 0 ||
         (r = print_durability(ctl, view, error)) < 0 ||
         (r = ctl_print_field(ctl, error, "Sync block:", "%s", view->sync_block ? "yes" : "no")) <

@@ -160,6 +160,26 @@ const struct command commands[] = {
         .run = command_attr,
     },
     {
+        .name = "resize",
+        .arguments = "NAME SIZE",
+        .summary = "Let a region grow in place",
+        .help =
+            "SIZE is at most the max-size it was created with. Nobody's mapping moves. A region\n"
+            "shrinks only by publish of a smaller version.",
+        .min_arguments = 2,
+        .max_arguments = 2,
+        .run = command_resize,
+    },
+    {
+        .name = "seal",
+        .arguments = "NAME...",
+        .summary = "Let nobody write to the present version of regions any more",
+        .help = "Refused while there are writers. The next version is not sealed.",
+        .min_arguments = 1,
+        .max_arguments = ARGUMENTS_UNLIMITED,
+        .run = command_seal,
+    },
+    {
         .name = "renew",
         .arguments = "NAME [TIME]",
         .summary = "Let a lease run on, from now",

@@ -31,7 +31,7 @@ enum publish_option {
 
 command_run command_list, command_show;                     /* command-show.c */
 command_run command_create, command_destroy, command_renew; /* command-create.c */
-command_run command_snapshot;                               /* command-create.c */
+command_run command_snapshot, command_resize, command_seal; /* command-create.c */
 command_run command_put, command_publish, command_get;      /* command-value.c */
 command_run command_chmod, command_acl, command_attr;       /* command-change.c */
 command_run command_clients, command_status, command_ping, command_reload,

@@ -64,6 +64,8 @@ static const struct admin_method methods[] = {
      admin_set_access,
      {NAME, OPTIONAL("mode", PARAMETER_TEXT), OPTIONAL("acl", PARAMETER_TEXTS)}},
     {"SetAttributes", admin_set_attributes, {NAME, {"attributes", PARAMETER_OBJECT}}},
+    {"ResizeRegion", admin_resize_region, {NAME, {"size", PARAMETER_NUMBER}}},
+    {"SealRegion", admin_seal_region, {NAME}},
     {"RenewLease", admin_renew_lease, {NAME, OPTIONAL("seconds", PARAMETER_SECONDS)}},
     {"ListClients", admin_list_clients},
     {"Reload", admin_reload, .administrators = true},

@@ -62,6 +62,8 @@ void admin_create_region(struct admin_connection *connection, const struct varli
 void admin_destroy_region(struct admin_connection *connection, const struct varlink_call *call);
 void admin_set_access(struct admin_connection *connection, const struct varlink_call *call);
 void admin_set_attributes(struct admin_connection *connection, const struct varlink_call *call);
+void admin_resize_region(struct admin_connection *connection, const struct varlink_call *call);
+void admin_seal_region(struct admin_connection *connection, const struct varlink_call *call);
 void admin_renew_lease(struct admin_connection *connection, const struct varlink_call *call);
 /* admin-snapshot.c, */
 void admin_snapshot_region(struct admin_connection *connection, const struct varlink_call *call);

@@ -166,6 +166,21 @@ void admin_set_attributes(struct admin_connection *connection, const struct varl
     reply_region(connection, call, r, &error);
 }
 
+void admin_resize_region(struct admin_connection *connection, const struct varlink_call *call) {
+    struct error error = {0};
+    int r = manager_resize(connection->manager, &connection->caller, name_of(call),
+                           parameter_number(call->parameters, "size", 0), &error);
+
+    reply_region(connection, call, r, &error);
+}
+
+void admin_seal_region(struct admin_connection *connection, const struct varlink_call *call) {
+    struct error error = {0};
+    int r = manager_seal(connection->manager, &connection->caller, name_of(call), &error);
+
+    reply_region(connection, call, r, &error);
+}
+
 void admin_renew_lease(struct admin_connection *connection, const struct varlink_call *call) {
     const json_t *seconds = parameter_json(call->parameters, "seconds");
     struct error error = {0};

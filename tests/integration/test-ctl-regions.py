@@ -318,6 +318,30 @@ class Changes(Case):
         self.assertEqual(self.reply("acl", "a", "user:7:r")["region"]["acl"], ["user:7:r"])
         self.assertEqual(self.reply("acl", "a")["region"]["acl"], ["user:7:r"])
 
+    def test_resize(self):
+        self.succeed("create", "g", "1K", "--max-size=4K")
+        self.assertEqual(self.succeed("resize", "g", "2K"), b"")
+        self.assertEqual(self.reply("resize", "g", "4096")["region"]["size"], 4096)
+        self.fail("resize", "g", "5K", saying="max_size")
+        self.fail("resize", "g", "1K", saying="publish")
+        self.fail("resize", "g", "4K", user=True, saying="'m'")
+        self.fail("resize", "g", "much", status=2, saying="much")
+        self.fail("resize", "g", status=2)
+
+    def test_seal(self):
+        self.assertRegex(self.succeed("list").decode(), r"(?m)^a .* 0600 +1 +0 +0 ")
+        self.assertEqual(self.succeed("seal", "a", "b"), b"")
+        self.assertIs(self.region()["sealed"], True)
+        self.assertRegex(self.succeed("show", "a").decode(), r"(?m)^ *Version: +1, sealed$")
+        self.assertRegex(self.succeed("list").decode(), r"(?m)^a .* 0600 +1 sealed +0 +0 ")
+        self.fail("resize", "a", "1", saying="sealed")
+        self.succeed("put", "a", input=b"next")
+        self.assertIs(self.region()["sealed"], False)
+        self.assertRegex(self.succeed("show", "a").decode(), r"(?m)^ *Version: +2$")
+        self.fail("seal", "a", user=True, saying="'m'")
+        self.fail("seal", "nothing", saying="'nothing'")
+        self.fail("seal", status=2)
+
     def test_rights_given_are_rights_to_use(self):
         self.fail("get", "a", user=True)
         self.succeed("acl", "a", f"+user:{USER}:r")

@@ -71,7 +71,7 @@ START_TEST(every_method_of_the_interface_text_is_there) {
                                          "org.varlink.service.InvalidParameter"));
         count++;
     }
-    ck_assert_uint_eq(count, 15);
+    ck_assert_uint_eq(count, 17);
     json_decref(answer);
     teardown();
 }
@@ -110,6 +110,8 @@ START_TEST(a_wrong_parameter_is_named) {
         {"CreateRegion", "{'name': 'a', 'size': 1, 'acl': ['user:1:r', 1]}", "acl"},
         {"CreateRegion", "{'name': 'a', 'size': 1, 'attributes': []}", "attributes"},
         {"PutValue", "{'name': 'a'}", "data"},
+        {"ResizeRegion", "{'name': 'a'}", "size"},
+        {"SealRegion", "{'name': 'a', 'size': 1}", "size"},
         {"ListRegions", "{'prefix': []}", "prefix"},
     };
 
@@ -143,6 +145,9 @@ START_TEST(a_refusal_of_the_core_comes_with_its_reason) {
         {"SetAttributes", "{'name': 'a', 'attributes': {'x': " NESTED_32 "}}", INVALID, EINVAL,
          "levels"},
         {"SetAccess", "{'name': 'a'}", INVALID, EINVAL, "neither"},
+        {"ResizeRegion", "{'name': 'a', 'size': 2}", INVALID, EINVAL, "max_size"},
+        {"ResizeRegion", "{'name': 'b', 'size': 2}", NOT_FOUND, ENOENT, "'b'"},
+        {"SealRegion", "{'name': 'b'}", NOT_FOUND, ENOENT, "'b'"},
         {"RenewLease", "{'name': 'a'}", INVALID, EINVAL, "lease"},
         {"RenewLease", "{'name': 'a', 'seconds': 0}", INVALID, EINVAL, "second"},
     };
@@ -176,6 +181,11 @@ START_TEST(a_region_is_created_shown_changed_and_destroyed) {
         admin_client_call(root, "SetAttributes", "{'name': 'a/b', 'attributes': {'dtype': 'f4'}}"));
     json_decref(admin_client_call(root, "SetAccess", "{'name': 'a/b', 'mode': '0604'}"));
     json_decref(admin_client_call(root, "RenewLease", "{'name': 'a/b', 'seconds': 1000}"));
+    answer = admin_client_call(root, "ResizeRegion", "{'name': 'a/b', 'size': 6000}");
+    ck_assert_int_eq(number_of(json_object_get(answer, "region"), "size"), 6000);
+    ck_assert(json_is_false(json_object_get(json_object_get(answer, "region"), "sealed")));
+    json_decref(answer);
+    json_decref(admin_client_call(root, "SealRegion", "{'name': 'a/b'}"));
     answer = admin_client_call(root, "GetRegion", "{'name': 'a/b'}");
     ck_assert_uint_eq(json_array_size(json_object_get(answer, "attachments")), 0);
     region = json_object_get(answer, "region");
@@ -188,10 +198,11 @@ START_TEST(a_region_is_created_shown_changed_and_destroyed) {
         json_object_del(region, changing[i]);
     }
     expect(json_incref(region),
-           "{\"name\":\"a/b\",\"version\":1,\"backing\":\"memfd\",\"size\":5000,\"max_size\":9000,"
+           "{\"name\":\"a/b\",\"version\":1,\"backing\":\"memfd\",\"size\":6000,\"max_size\":9000,"
            "\"owner_uid\":0,\"owner_gid\":0,\"owner\":\"root\",\"mode\":\"0604\",\"acl\":["
            "\"user:20001:rw\",\"group:7:r\"],\"attributes\":{\"dtype\":\"f4\"},\"lifetime\":"
-           "\"lease\",\"seconds\":1000,\"readers\":0,\"writers\":0,\"sync_block\":true,"
+           "\"lease\",\"seconds\":1000,\"readers\":0,\"writers\":0,\"sync_block\":true,\"sealed\":"
+           "true,"
            "\"durability\":\"none\",\"durability_seconds\":0}");
     json_decref(answer);
     json_decref(admin_client_call(root, "DestroyRegion", "{'name': 'a/b'}"));
@@ -239,6 +250,8 @@ START_TEST(a_user_sees_and_touches_what_his_rights_allow) {
     json_decref(answer);
     json_decref(admin_client_refused(user, "GetRegion", "{'name': 'hidden'}", DENIED));
     json_decref(admin_client_refused(user, "DestroyRegion", "{'name': 'shown'}", DENIED));
+    json_decref(admin_client_refused(user, "SealRegion", "{'name': 'shown'}", DENIED));
+    json_decref(admin_client_refused(user, "ResizeRegion", "{'name': 'shown', 'size': 1}", DENIED));
     json_decref(admin_client_refused(user, "Reload", "{}", DENIED));
     ck_assert_uint_eq(face.reloads, 0);
     json_decref(admin_client_call(user, "GetRegion", "{'name': 'shown'}"));
