@@ -365,6 +365,64 @@ static void verify_publish_version(bool answered) {
     verify_publish(answered, 2);
 }
 
+/* A region that may grow, without writers. */
+static void prepare_growing(int fd) {
+    shmreg_region *region;
+
+    (void)fd;
+    expect_ok(shmreg_create(conn, NAME, OLD_SIZE, SHMREG_OPTIONS(.max_size = NEW_SIZE), &region));
+    fill(shmreg_data(region), OLD_SIZE, 1);
+    shmreg_close(region);
+    put_to_sleep();
+}
+
+static void request_resize(int fd) {
+    raw_request(fd, WIRE_RESIZE, 5, &(struct wire_resize_request){.size = NEW_SIZE},
+                &(struct wire_string){.data = NAME});
+}
+
+/* What is new is zeroes, and what was begun can be done again. */
+static void verify_resize(bool answered) {
+    shmreg_region *region = open_region(conn, NAME, SHMREG_READ);
+    bool new = shmreg_size(region) == NEW_SIZE;
+    const char *bytes = shmreg_data(region);
+
+    ck_assert(new || shmreg_size(region) == OLD_SIZE);
+    ck_assert(new || !answered);
+    if (new)
+        expect_awake();
+    expect_ok(shmreg_resize(conn, NAME, NEW_SIZE));
+    ck_assert(is_filled(bytes, OLD_SIZE, 1));
+    for (unsigned i = OLD_SIZE; i < NEW_SIZE; i++)
+        ck_assert_int_eq(bytes[i], 0);
+    shmreg_close(region);
+    ck_assert_int_eq(daemon_segments(&daemon_), 1);
+    destroy();
+}
+
+static void request_seal(int fd) {
+    raw_request(fd, WIRE_SEAL, 5, &(struct wire_seal_request){.reserved = 0},
+                &(struct wire_string){.data = NAME});
+}
+
+static void verify_seal(bool answered) {
+    struct shmreg_description *description;
+    shmreg_region *region;
+    bool sealed;
+
+    expect_ok(shmreg_describe(conn, NAME, &description));
+    sealed = description->sealed;
+    shmreg_description_free(description);
+    ck_assert(sealed || !answered);
+    ck_assert_int_eq(shmreg_open(conn, NAME, SHMREG_WRITE, &region), sealed ? -EPERM : 0);
+    if (sealed)
+        expect_awake();
+    else
+        shmreg_close(region);
+    ck_assert(has_value(OLD_SIZE, 1));
+    destroy();
+}
+
 static const struct operation operations[] = {
     {"create", 1, prepare_nothing, request_create, verify_create},
     {"create-with-block", 1, prepare_nothing, request_create_with_block, verify_create_with_block},
@@ -375,6 +433,8 @@ static const struct operation operations[] = {
     {"stage", 1, prepare_nothing, request_stage, verify_stage},
     {"publish-new", 1, prepare_stage, request_publish, verify_publish_new},
     {"publish", 1, prepare_stage_of_old, request_publish, verify_publish_version},
+    {"resize", 1, prepare_growing, request_resize, verify_resize},
+    {"seal", 1, prepare_growing, request_seal, verify_seal},
     {"snapshot", 1, put_old, request_snapshot, verify_snapshot},
     {"detach", 2, prepare_detach, request_detach, verify_detach},
 };
