@@ -46,7 +46,9 @@ static struct shmreg_description *copy(const struct wire_message *reply) {
         .writers = body->writers,
         .durability = body->durability,
         .durability_seconds = body->durability_seconds,
-        .flags = body->flags & WIRE_ATTACHMENT_SYNC_BLOCK ? SHMREG_SYNC_BLOCK : 0,
+        .flags = (body->flags & WIRE_ATTACHMENT_SYNC_BLOCK ? SHMREG_SYNC_BLOCK : 0) |
+                 (body->flags & WIRE_ATTACHMENT_HUGE_2M ? SHMREG_HUGE_2M : 0) |
+                 (body->flags & WIRE_ATTACHMENT_HUGE_1G ? SHMREG_HUGE_1G : 0),
         .sealed = body->flags & WIRE_ATTACHMENT_SEALED,
     };
     end = (char *)(description + 1);

@@ -192,7 +192,7 @@ struct shmreg_description {
     uint32_t rights;     /* the caller's: 1 read, 2 write, 4 manage */
     uint32_t readers;    /* attachments for reading */
     uint32_t writers;    /* attachments for writing */
-    uint32_t flags;      /* SHMREG_SYNC_BLOCK */
+    uint32_t flags;      /* SHMREG_SYNC_BLOCK, SHMREG_HUGE_2M, SHMREG_HUGE_1G */
     uint32_t durability; /* enum shmreg_durability */
     uint32_t durability_seconds;
     bool sealed; /* shmreg_seal() was called for this version */

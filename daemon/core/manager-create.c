@@ -90,12 +90,13 @@ static int check_values(const struct region_spec *spec, struct error *error) {
 int manager_new_region(struct manager *manager, const struct caller *caller,
                        const struct region_spec *spec, uint64_t id, struct region **ret,
                        struct error *error) {
-    _cleanup_(cleanup_region_unref) struct region *region = calloc(1, sizeof(*region));
+    _cleanup_(cleanup_region_unref) struct region *region = NULL;
     enum backing backing = manager_backing(manager, spec);
     int r = durability_check(spec, backing, error);
 
     if (r < 0)
         return r;
+    region = calloc(1, sizeof(*region));
     if (!region)
         return error_set(error, -ENOMEM, "no memory for a region");
     region->manager = manager;

@@ -91,7 +91,29 @@ START_TEST(test_what_is_charged_are_whole_pages) {
     ck_assert_uint_eq(description->size, 1);
     ck_assert_uint_eq(description->max_size, PAGE);
     ck_assert_uint_eq(description->backing, SHMREG_MEMFD);
+    ck_assert_uint_eq(description->flags, SHMREG_HUGE_2M);
     shmreg_description_free(description);
+}
+END_TEST
+
+START_TEST(test_it_grows_and_is_sealed) {
+    shmreg_region *region;
+    char *bytes;
+
+    if (!have_pages)
+        return;
+    expect_ok(shmreg_create(
+        conn, "huge", 1, SHMREG_OPTIONS(.flags = SHMREG_HUGE_2M, .max_size = 2 * PAGE), &region));
+    bytes = shmreg_data(region);
+    expect_ok(shmreg_resize(conn, "huge", 2 * PAGE));
+    expect_ok(shmreg_refresh(region));
+    ck_assert_ptr_eq(shmreg_data(region), bytes);
+    bytes[shmreg_size(region) - 1] = 'x';
+    expect_error(shmreg_seal(conn, "huge"), -EBUSY, "1 writer");
+    shmreg_close(region);
+    expect_ok(shmreg_seal(conn, "huge"));
+    bytes = shmreg_data(open_region(conn, "huge", SHMREG_READ));
+    ck_assert_int_eq(bytes[2 * PAGE - 1], 'x');
 }
 END_TEST
 
@@ -155,6 +177,7 @@ int main(void) {
     tcase_set_timeout(huge, 30);
     tcase_add_test(huge, test_a_region_of_huge_pages);
     tcase_add_test(huge, test_what_is_charged_are_whole_pages);
+    tcase_add_test(huge, test_it_grows_and_is_sealed);
     tcase_add_test(huge, test_small_values_do_not_reach_huge_pages);
     tcase_add_test(huge, test_more_than_the_host_has);
     tcase_add_test(huge, test_what_is_not_valid);

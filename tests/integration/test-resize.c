@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #define READERS 8
-#define STEP 6000u /* no multiple of a page */
+#define STEP UINT64_C(6000) /* no multiple of a page */
 #define STEPS 60u
 #define MAX_SIZE (STEP * STEPS)
 
@@ -40,7 +40,7 @@ static shmreg_region *create_growing(const char *name, uint32_t backing) {
 }
 
 static char *step_of(const shmreg_region *region, unsigned step) {
-    return (char *)shmreg_data(region) + (size_t)step * STEP;
+    return (char *)shmreg_data(region) + step * STEP;
 }
 
 /* Each step is filled before the next makes it known that it is. */
@@ -83,7 +83,7 @@ START_TEST(test_it_grows_under_its_readers) {
     }
     for (unsigned i = 0; i < STEPS - 1; i++) {
         fill(step_of(region, i), STEP, i);
-        expect_ok(shmreg_resize(conn, "growing", (uint64_t)(i + 2) * STEP));
+        expect_ok(shmreg_resize(conn, "growing", (i + 2) * STEP));
         ck_assert(!shmreg_is_current(region));
         expect_ok(shmreg_refresh(region));
         ck_assert_uint_eq(shmreg_size(region), (i + 2) * STEP);

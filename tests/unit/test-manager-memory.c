@@ -15,7 +15,7 @@
 #include "daemon/core/manager-private.h"
 
 #define SIZE 5000u
-#define MAX_SIZE 20000u
+#define MAX_SIZE UINT64_C(20000)
 
 static struct world world;
 
