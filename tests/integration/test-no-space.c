@@ -171,6 +171,21 @@ START_TEST(test_a_sync_block_needs_its_page) {
 }
 END_TEST
 
+START_TEST(test_growing) {
+    shmreg_region *grown, *none;
+
+    expect_ok(shmreg_create(conn, "growing", PAGE,
+                            SHMREG_OPTIONS(.backing = SHMREG_SHM, .max_size = SIZE), &grown));
+    /* No page is needed before it is used. */
+    expect_ok(shmreg_resize(conn, "growing", SIZE));
+    expect_ok(shmreg_refresh(grown));
+    ck_assert_uint_eq(shmreg_size(grown), SIZE);
+    expect_error(shmreg_guard(grown, write_all, shmreg_data(grown), NULL), -EFAULT, "'growing'");
+    expect_error(shmreg_open(conn, "growing", SHMREG_WRITE | SHMREG_POPULATE, &none), -ENOSPC,
+                 "no space for its");
+}
+END_TEST
+
 START_TEST(test_a_snapshot) {
     expect_error(shmreg_snapshot(conn, "region", "copy", NULL, NULL, NULL), -ENOSPC,
                  "No space left");
@@ -202,6 +217,7 @@ int main(void) {
     tcase_add_test(full, test_values);
     tcase_add_test(full, test_a_stage);
     tcase_add_test(full, test_a_sync_block_needs_its_page);
+    tcase_add_test(full, test_growing);
     tcase_add_test(full, test_a_snapshot);
     tcase_add_test(full, test_a_restart);
     return sandbox_run("no-space", &full, 1);
