@@ -40,7 +40,7 @@ struct shmreg_conn {
     struct loop loop;
     LIST_HEAD(, shmreg_region) regions; /* every handle */
     struct block_list blocks;
-    TAILQ_HEAD(, shmreg_region) news;   /* those that have some */
+    TAILQ_HEAD(, shmreg_region) news; /* those that have some */
     struct mapping_table table;
     struct mapping_list mappings; /* every one that a handle leads to */
     struct mapping_list detaches; /* closed, but a daemon killed now might not know */

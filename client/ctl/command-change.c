@@ -53,7 +53,7 @@ static int show_rules(struct ctl *ctl, const struct invocation *invocation, stru
         return r;
     if (ctl->json)
         return ctl_print_json(reply, error);
-    json_array_foreach(rules, i, rule) {
+    json_array_foreach (rules, i, rule) {
         _cleanup_free_ char *text =
             json_is_string(rule) ? text_escape(json_string_value(rule)) : NULL;
 

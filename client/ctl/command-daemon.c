@@ -50,7 +50,7 @@ int command_clients(struct ctl *ctl, const struct invocation *invocation, struct
         r = error_set(error, -ENOMEM, "no memory for a table");
     if (r < 0)
         return r;
-    json_array_foreach(clients, i, client) {
+    json_array_foreach (clients, i, client) {
         r = add_client(table, client, error);
         if (r < 0)
             return r;
@@ -76,7 +76,7 @@ static int print_usage(const struct ctl *ctl, json_t *usages, struct error *erro
 
     if (!table)
         return error_set(error, -ENOMEM, "no memory for a table");
-    json_array_foreach(usages, i, usage) {
+    json_array_foreach (usages, i, usage) {
         const char *kind;
         json_int_t used;
         json_t *limit = NULL;
@@ -109,7 +109,7 @@ static int print_configuration(const struct ctl *ctl, json_t *files, struct erro
     size_t i;
     int r = 0;
 
-    json_array_foreach(files, i, file) {
+    json_array_foreach (files, i, file) {
         if (r == 0 && json_is_string(file))
             r = ctl_print_field(ctl, error, i == 0 ? "Configured:" : "", "%s",
                                 json_string_value(file));

@@ -57,7 +57,7 @@ static size_t find_subject(const json_t *rules, const char *subject, size_t leng
     size_t i;
     json_t *value;
 
-    json_array_foreach(rules, i, value) {
+    json_array_foreach (rules, i, value) {
         const char *rule = json_string_value(value);
 
         if (rule && subject_length(rule, strlen(rule)) == length &&

@@ -24,8 +24,8 @@ struct client {
     struct caller caller;
     uint64_t id; /* chosen by the client, 0 before HELLO */
     bool connected;
-    bool watches; /* is to be told when a region that it is attached to changes */
-    void *face;   /* whatever serves it, which this leaves alone */
+    bool watches;         /* is to be told when a region that it is attached to changes */
+    void *face;           /* whatever serves it, which this leaves alone */
     struct charge charge; /* one connection */
     struct process *process;
     struct process_watch watch; /* of a client that is not connected */

@@ -63,7 +63,7 @@ static int read_members(struct reader *reader, const json_t *object,
 
     if (!json_is_object(object))
         return mistake(reader, "must be an object");
-    json_object_foreach((json_t *)object, name, value) {
+    json_object_foreach ((json_t *)object, name, value) {
         reader->path[reader->depth++] = name;
         r = read_key(reader, name, value, data);
         reader->depth--;
@@ -232,7 +232,7 @@ static int read_user(struct reader *reader, const char *name, const json_t *valu
 
     if (r < 0)
         return r;
-    json_object_foreach((json_t *)data, other, ignored) {
+    json_object_foreach ((json_t *)data, other, ignored) {
         if (other == name)
             break;
         r = find_user(reader, other, &other_uid);

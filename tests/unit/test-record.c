@@ -128,7 +128,7 @@ START_TEST(a_region_without_a_key_or_with_another_type_is_refused) {
     const char *key;
 
     ck_assert_uint_eq(json_object_size(json), 26);
-    json_object_foreach(json, key, value) {
+    json_object_foreach (json, key, value) {
         json_t *damaged = json_copy(json);
 
         json_object_del(damaged, key);
@@ -278,7 +278,7 @@ START_TEST(a_holder_without_a_key_or_with_another_type_is_refused) {
     holder_record_format(make_attachment(), text);
     json = json_loads(text, 0, NULL);
     ck_assert_uint_eq(json_object_size(json), 11);
-    json_object_foreach(json, key, value) {
+    json_object_foreach (json, key, value) {
         json_t *damaged = json_copy(json);
         struct holder_record record;
 
