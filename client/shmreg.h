@@ -18,7 +18,8 @@
  * shmreg_error_message() has the sentence that says which name, which limit, which right. Besides
  * the codes named at each function, every function that talks to the daemon may return
  *     -ENOMEM     no memory for the request
- *     -EMFILE     the process has no free descriptor (getrlimit(2), RLIMIT_NOFILE)
+ *     -EMFILE     the process has no free descriptor (getrlimit(2), RLIMIT_NOFILE), or the daemon
+ *                 has none; the message says which
  *     -ENOENT, -ECONNREFUSED, -EACCES
  *                 the daemon's socket cannot be reached (connect(2)); -ENOENT also when the region
  *                 named does not exist

@@ -196,6 +196,12 @@ static int attach(struct manager *manager, struct client *client, struct region 
     return r;
 }
 
+int manager_check_access(uint32_t access, struct error *error) {
+    if (access == RIGHT_READ || access == RIGHT_WRITE)
+        return 0;
+    return error_set(error, -EINVAL, "access %u is neither read nor write", access);
+}
+
 int manager_attach(struct manager *manager, struct client *client, const char *name,
                    uint32_t access, struct attachment **ret, struct attachment_fds *ret_fds,
                    struct error *error) {
@@ -203,10 +209,10 @@ int manager_attach(struct manager *manager, struct client *client, const char *n
     /* A writable descriptor can be read, too. */
     uint32_t rights = access == RIGHT_WRITE ? RIGHT_READ | RIGHT_WRITE : RIGHT_READ;
     struct region *region;
-    int r;
+    int r = manager_check_access(access, error);
 
-    if (access != RIGHT_READ && access != RIGHT_WRITE)
-        return error_set(error, -EINVAL, "access %u is neither read nor write", access);
+    if (r < 0)
+        return r;
     r = manager_find_with(manager, &client->caller, name, rights, &region, error);
     if (r < 0)
         return r;

@@ -301,8 +301,11 @@ int manager_create_and_attach(struct manager *manager, struct client *client,
                               bool *ret_created, struct error *error) {
     struct region *region;
     struct error ignored;
-    int r = create_checked(manager, &client->caller, client, spec, true, &region, error);
+    int r = manager_check_access(access, error);
 
+    if (r < 0)
+        return r;
+    r = create_checked(manager, &client->caller, client, spec, true, &region, error);
     *ret_created = r == 0;
     if (r < 0 && !(r == -EEXIST && existing_ok))
         return r;

@@ -79,6 +79,9 @@ void manager_end_slot(struct region *region);
 int manager_install(struct manager *manager, struct region *region, struct process *owner,
                     struct error *error);
 
+/* 0 if @access is one that an attachment can have. */
+int manager_check_access(uint32_t access, struct error *error);
+
 /* Ends a region: record, name, lifetime, slot. Only attachments keep its memory from now on. On
  * error (the record could not be deleted) it lives on. @caller: who wants it; NULL: nobody did. */
 int manager_end_region(struct region *region, const struct caller *caller, enum region_event event,
