@@ -7,7 +7,12 @@
  * daemon makes every change known, called on the very status page of a running daemon by a process
  * of the daemon's user; shmreg_wait() in the reader.
  *
- * The whole way: from the moment before a put until the sleeper runs. Bare: the value goes over a
+ * A real publish, of a stage that is filled already: from the moment at which the daemon makes it
+ * (the time it records with the new version, in microseconds) until the sleeper runs, which has the
+ * record of the change and the wake-up in it; and from the call of shmreg_publish(), which has the
+ * way to the daemon, too. Both against the bare wake-up.
+ *
+ * The whole way of a value: from the moment before a put until the sleeper runs. Bare: the value goes over a
  * socket to a process that copies it, changes a word, wakes its sleepers, and answers; it records
  * nothing and checks nobody's rights, which is the difference.
  *
@@ -26,6 +31,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #define SIZE 4096u
@@ -183,11 +189,74 @@ START_TEST(put_to_reader) {
 }
 END_TEST
 
+static void publish_in_turn(int channel, void *data) {
+    shmreg_conn *own = connect_to(&daemon_);
+    shmreg_region *stage;
+
+    (void)channel;
+    (void)data;
+    pin(0, 0);
+    for (uint32_t round = 0; round < 2 * measure_rounds();) {
+        must(shmreg_stage(own, "value", SIZE, NULL, &stage) == 0);
+        memset(shmreg_data(stage), (int)round, SIZE);
+        let_it_fall_asleep(++round);
+        wake_bare();
+        let_it_fall_asleep(++round);
+        must(shmreg_publish(stage, 0, NULL) == 0);
+        shmreg_close(stage);
+    }
+    shmreg_disconnect(own);
+}
+
+/* How long ago the daemon made the version that is current now. */
+static uint64_t nsec_since_change(uint64_t realtime_nsec) {
+    struct shmreg_description *description;
+    uint64_t changed_nsec;
+
+    must(shmreg_describe(conn, "value", &description) == 0);
+    changed_nsec = (uint64_t)description->changed_usec * 1000;
+    shmreg_description_free(description);
+    return realtime_nsec > changed_nsec ? realtime_nsec - changed_nsec : 0;
+}
+
+static void sleep_until_published(struct series *from_change, struct series *from_call) {
+    struct timespec realtime;
+
+    shared->rounds++;
+    must(shmreg_wait(region, PATIENCE_MSEC) == 0);
+    clock_gettime(CLOCK_REALTIME, &realtime);
+    series_add(from_call, now_nsec() - shared->start_nsec, 1);
+    series_add(
+        from_change,
+        nsec_since_change((uint64_t)realtime.tv_sec * 1000000000u + (uint64_t)realtime.tv_nsec), 1);
+    must(shmreg_refresh(region) == 0);
+    shmreg_drop_old(region);
+}
+
+START_TEST(publish_to_reader) {
+    static struct series bare = {.name = "bare"}, from_change = {.name = "shmregd"},
+                         from_call = {.name = "shmregd"};
+    struct child publisher;
+
+    setup();
+    publisher = child_start(USER(20002), publish_in_turn, NULL);
+    for (unsigned i = measure_rounds(); i > 0; i--) {
+        sleep_bare(&bare);
+        sleep_until_published(&from_change, &from_call);
+    }
+    child_finish(&publisher);
+    print_ratio("published to reader awake", &bare, &from_change);
+    print_ratio("call of publish to reader awake", &bare, &from_call);
+    teardown();
+}
+END_TEST
+
 int main(void) {
     TCase *wake = tcase_create("wake");
 
     tcase_set_timeout(wake, 300);
     tcase_add_test(wake, wake_up_alone);
     tcase_add_test(wake, put_to_reader);
+    tcase_add_test(wake, publish_to_reader);
     return sandbox_run("bench-wake", &wake, 1);
 }
