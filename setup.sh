@@ -6,7 +6,7 @@ set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-readonly packages=(
+packages=(
   # to build
   gcc libc6-dev meson ninja-build pkgconf libevent-dev libjansson-dev liblmdb-dev libsystemd-dev
   systemd scdoc
@@ -24,7 +24,8 @@ run   builds shmregd and shows its main job on a private daemon
 test  builds twice, plain and with sanitizers, and runs the suites in both (bench and system in the
       plain build only); ends with the line "N passed, N failed, N skipped"
 
---long        the long forms of fuzzing, fault injection and benchmarks
+--long        the long forms of fuzzing (with libFuzzer, which comes with clang), fault injection and
+              benchmarks
 --suite NAME  only this suite: unit, integration, system, fault, fuzz or bench
 
 What is missing of Debian's packages is installed first. Several user ids are used: sudo is asked where
@@ -88,6 +89,13 @@ build_sanitized() {
   build build-sanitize -Db_sanitize=address,undefined
 }
 
+build_libfuzzer() {
+  packages+=(clang)
+  install_packages
+  CC=clang build build-libfuzzer -Dlibfuzzer=true -Db_lundef=false -Ddocs=false \
+    -Db_sanitize=address,undefined
+}
+
 # Runs suites of a build directory; sets all_passed to false if meson says so.
 run_tests() {
   local directory=$1 arguments=() suite
@@ -132,7 +140,7 @@ run_command() {
 }
 
 test_command() {
-  local timeout_multiplier=1 all_passed=true suites=() everywhere=() built=(build) suite results
+  local timeout_multiplier=1 all_passed=true long=false suites=() everywhere=() built=(build) suite results
   local test_environment=(
     "CI=${CI:-}"
     ASAN_OPTIONS=detect_leaks=1:abort_on_error=1:print_summary=1:verify_asan_link_order=0
@@ -141,7 +149,7 @@ test_command() {
 
   while (($#)); do
     case $1 in
-      --long) test_environment+=(SHMREG_TEST_LONG=1) timeout_multiplier=20 ;;
+      --long) test_environment+=(SHMREG_TEST_LONG=1) timeout_multiplier=20 long=true ;;
       --suite) suites+=("${2:?--suite needs a name}") && shift ;;
       *) usage >&2 && exit 2 ;;
     esac
@@ -159,6 +167,11 @@ test_command() {
     build_sanitized
     run_tests build-sanitize "${everywhere[@]}"
     built+=(build-sanitize)
+  fi
+  if $long && [[ " ${suites[*]} " == *" fuzz "* ]]; then
+    build_libfuzzer
+    run_tests build-libfuzzer fuzz
+    built+=(build-libfuzzer)
   fi
 
   results=$(count_results "${built[@]}")

@@ -4,13 +4,14 @@
  *     fuzz-TARGET CORPUS EXECUTIONS
  *
  * Runs every file of the corpus, and then so many mutations of them. The mutations are the same in
- * every run, so a failure comes again; the input it failed on is left in the working directory.
- * SHMREG_TEST_LONG=1 makes a hundred times as many.
+ * every run, so a failure comes again; the input it failed on is left in the working directory. With
+ * one argument, a file, it runs that one.
  */
 #include "tests/fuzz/fuzz.h"
 
 #include "proto/cleanup.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
@@ -19,7 +20,7 @@
 #define INPUTS_MAX 256u
 #define INPUT_MAX 16384u
 #define MUTATIONS_MAX 6u
-#define LONG_FACTOR 100u
+#define NOISE_MAX 64u
 
 struct input {
     size_t size;
@@ -67,23 +68,32 @@ static void run(void) {
     LLVMFuzzerTestOneInput(exact, input_size);
 }
 
-static void load(const char *directory, struct corpus *corpus) {
-    _cleanup_closedir_ DIR *stream = opendir(directory);
+static void add(int fd, struct corpus *corpus) {
+    struct input *one = &corpus->inputs[corpus->count];
+    ssize_t size = read(fd, input, sizeof(input));
+
+    fuzz_check(size >= 0);
+    one->data = malloc((size_t)size + 1);
+    fuzz_check(one->data);
+    memcpy(one->data, input, (size_t)size);
+    one->size = (size_t)size;
+    corpus->count++;
+}
+
+/* All files of a directory, or one file. */
+static void load(const char *path, struct corpus *corpus) {
+    _cleanup_close_ int file = open(path, O_RDONLY | O_CLOEXEC);
+    _cleanup_closedir_ DIR *stream = opendir(path);
     const struct dirent *entry;
 
-    fuzz_check(stream);
-    while ((entry = readdir(stream)) && corpus->count < INPUTS_MAX) {
-        struct input *one = &corpus->inputs[corpus->count];
+    fuzz_check(file >= 0);
+    if (!stream)
+        add(file, corpus);
+    while (stream && (entry = readdir(stream)) && corpus->count < INPUTS_MAX) {
         _cleanup_close_ int fd = openat(dirfd(stream), entry->d_name, O_RDONLY | O_CLOEXEC);
-        ssize_t size = entry->d_type == DT_REG ? read(fd, input, sizeof(input)) : -1;
 
-        if (size < 0)
-            continue;
-        one->data = malloc((size_t)size + 1);
-        fuzz_check(one->data);
-        memcpy(one->data, input, (size_t)size);
-        one->size = (size_t)size;
-        corpus->count++;
+        if (entry->d_type == DT_REG)
+            add(fd, corpus);
     }
     fuzz_check(corpus->count > 0);
 }
@@ -113,6 +123,14 @@ static void erase(void) {
     input_size -= size;
 }
 
+static void insert_noise(void) {
+    uint8_t noise[NOISE_MAX];
+
+    for (size_t i = 0; i < sizeof(noise); i++)
+        noise[i] = (uint8_t)next_random();
+    insert(noise, below(sizeof(noise) + 1));
+}
+
 static void overwrite(const void *data, size_t size) {
     if (size <= input_size)
         memcpy(input + below(input_size - size + 1), data, size);
@@ -125,7 +143,7 @@ static void mutate(const struct corpus *corpus) {
     uint32_t number = numbers[below(ARRAY_SIZE(numbers))];
     uint8_t byte = (uint8_t)next_random();
 
-    switch (below(input_size > 0 ? 8 : 2)) {
+    switch (below(input_size > 0 ? 9 : 3)) {
     case 0:
         insert(&byte, 1);
         break;
@@ -133,18 +151,21 @@ static void mutate(const struct corpus *corpus) {
         insert(other->data, below(other->size + 1));
         break;
     case 2:
-        erase();
+        insert_noise();
         break;
     case 3:
-        input[below(input_size)] ^= (uint8_t)(1u << below(8));
+        erase();
         break;
     case 4:
-        overwrite(&number, sizeof(number));
+        input[below(input_size)] ^= (uint8_t)(1u << below(8));
         break;
     case 5:
-        overwrite(&number, sizeof(uint16_t));
+        overwrite(&number, sizeof(number));
         break;
     case 6:
+        overwrite(&number, sizeof(uint16_t));
+        break;
+    case 7:
         overwrite(other->data, below(other->size + 1));
         break;
     default:
@@ -157,15 +178,23 @@ static void take(const struct input *one) {
     input_size = one->size;
 }
 
+static void run_mutations(const struct corpus *corpus, unsigned long count) {
+    for (unsigned long i = 0; i < count; i++) {
+        take(&corpus->inputs[below(corpus->count)]);
+        for (size_t k = 1 + below(MUTATIONS_MAX); k > 0; k--)
+            mutate(corpus);
+        run();
+    }
+}
+
 int main(int argc, char **argv) {
     static struct corpus corpus;
-    unsigned long executions;
+    unsigned long mutations = argc == 3 ? strtoul(argv[2], NULL, 10) : 0;
 
-    if (argc != 3) {
-        fprintf(stderr, "usage: %s CORPUS EXECUTIONS\n", argv[0]);
+    if (argc < 2 || argc > 3) {
+        fprintf(stderr, "usage: %s CORPUS EXECUTIONS\n       %s FILE\n", argv[0], argv[0]);
         return 2;
     }
-    executions = strtoul(argv[2], NULL, 10) * (getenv("SHMREG_TEST_LONG") ? LONG_FACTOR : 1);
     signal(SIGABRT, keep_input);
     signal(SIGSEGV, keep_input);
     load(argv[1], &corpus);
@@ -174,14 +203,10 @@ int main(int argc, char **argv) {
         take(&corpus.inputs[i]);
         run();
     }
-    for (unsigned long i = 0; i < executions; i++) {
-        take(&corpus.inputs[below(corpus.count)]);
-        for (size_t k = 1 + below(MUTATIONS_MAX); k > 0; k--)
-            mutate(&corpus);
-        run();
-    }
+    run_mutations(&corpus, mutations);
     for (unsigned i = 0; i < corpus.count; i++)
         free(corpus.inputs[i].data);
-    printf("%u inputs and %lu mutations\n", corpus.count, executions);
+    printf("%s: %lu inputs: %u of the corpus, %lu mutations\n", program_invocation_short_name,
+           corpus.count + mutations, corpus.count, mutations);
     return 0;
 }
