@@ -24,8 +24,8 @@ run   builds shmregd and shows its main job on a private daemon
 test  builds twice, plain and with sanitizers, and runs the suites in both (bench and system in the
       plain build only); ends with the line "N passed, N failed, N skipped"
 
---long        the long forms of fuzzing (with libFuzzer, which comes with clang), fault injection and
-              benchmarks
+--long        the long forms of fuzzing (with libFuzzer, which comes with clang), fault injection,
+              soak and benchmarks
 --suite NAME  only this suite: unit, integration, system, fault, fuzz or bench
 
 What is missing of Debian's packages is installed first. Several user ids are used: sudo is asked where

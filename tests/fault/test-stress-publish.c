@@ -4,8 +4,6 @@
  * No reader sees a mixture, nobody an error that is not documented, and when all have ended nothing
  * is left over. A few seconds of it; two minutes with SHMREG_TEST_LONG=1.
  */
-#include "proto/cleanup.h"
-#include "proto/socket-path.h"
 #include "tests/support/child.h"
 #include "tests/support/regions.h"
 #include "tests/support/sandbox.h"
@@ -16,8 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -225,43 +221,20 @@ static unsigned kill_at_random(struct child workers[static WORKERS], unsigned se
     return kills;
 }
 
-/* What GetStatus of the admin interface says. */
-static bool has_usage(const char *text) {
-    static const char call[] = "{\"method\":\"io.shmreg.Admin.GetStatus\"}";
-    struct sockaddr_un address;
-    _cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    char reply[8192];
-    size_t size = 0;
-
-    ck_assert_int_eq(socket_address(daemon_.admin_socket, ADMIN_SOCKET_NAME, &address), 0);
-    ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-    ck_assert_int_eq(send(fd, call, sizeof(call), 0), sizeof(call));
-    do {
-        ssize_t n = recv(fd, reply + size, sizeof(reply) - size, 0);
-
-        ck_assert_int_gt(n, 0);
-        size += (size_t)n;
-    } while (reply[size - 1] != '\0');
-    return strstr(reply, text) != NULL;
-}
-
 static bool nothing_is_attached(void *data) {
     (void)data;
-    return has_usage("\"kind\":\"attachments\",\"used\":0") && daemon_segments(&daemon_) == 1;
+    return daemon_usage(&daemon_, "attachments") == 0 && daemon_segments(&daemon_) == 1;
 }
 
 /* One region, one segment, and nobody who holds or stages anything. */
 static void expect_nothing_left(shmreg_conn *conn) {
     struct shmreg_description *description;
-    char bytes[64];
 
     wait_until(nothing_is_attached, NULL);
     expect_ok(shmreg_describe(conn, NAME, &description));
     ck_assert_uint_eq(description->readers + description->writers, 0);
-    snprintf(bytes, sizeof(bytes), "\"kind\":\"bytes\",\"used\":%llu}",
-             (unsigned long long)description->max_size);
-    ck_assert(has_usage(bytes));
-    ck_assert(has_usage("\"kind\":\"regions\",\"used\":1,"));
+    ck_assert_uint_eq(daemon_usage(&daemon_, "bytes"), description->max_size);
+    ck_assert_uint_eq(daemon_usage(&daemon_, "regions"), 1);
     shmreg_description_free(description);
 }
 

@@ -54,3 +54,5 @@ bool daemon_has_logged(const struct test_daemon *daemon, const char *text);
 int count_files(const char *directory, const char *prefix);
 /* Segments in /dev/shm and in the state directory. */
 int daemon_segments(const struct test_daemon *daemon);
+/* How much of its limit on "regions", "bytes", "attachments" or "connections" is used in all. */
+uint64_t daemon_usage(const struct test_daemon *daemon, const char *kind);
