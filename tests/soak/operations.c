@@ -15,7 +15,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define REGIONS 256u
+#define REGIONS 512u
 #define VALUES 64u
 #define REGION_SIZE_MAX (64u << 10)
 #define VALUE_SIZE_MAX 4096u
@@ -141,8 +141,9 @@ static int stage(struct actor *actor) {
     return r;
 }
 
-/* A handle that is no stage is told so. */
 static int publish(struct actor *actor) {
+    if (shmreg_version(actor->handle->region) > 0)
+        return stage(actor);
     return shmreg_publish(actor->handle->region, actor_once_in(actor, 2) ? 0 : 1, NULL);
 }
 
@@ -175,11 +176,18 @@ static int get(struct actor *actor) {
     return r;
 }
 
+/* Somebody may resize, replace or destroy it between the two calls. */
 static int resize(struct actor *actor) {
+    struct shmreg_description *description;
+    uint64_t size;
     char name[16];
+    int r = shmreg_describe(actor->client->conn, some_region(actor, name), &description);
 
-    return shmreg_resize(actor->client->conn, some_region(actor, name),
-                         1 + actor_random(actor, 2 * (uint64_t)REGION_SIZE_MAX));
+    if (r < 0)
+        return r;
+    size = description->size + actor_random(actor, 1 + description->max_size - description->size);
+    shmreg_description_free(description);
+    return shmreg_resize(actor->client->conn, name, size);
 }
 
 static int seal(struct actor *actor) {
@@ -219,6 +227,8 @@ static int notify(struct actor *actor) {
 static int wait_event(struct actor *actor) {
     struct handle *handle = actor->handle;
 
+    if (actor_once_in(actor, 2))
+        shmreg_notify(handle->region); /* if it may */
     return shmreg_wait_event(handle->region, handle->event, WAIT_MSEC, &handle->event);
 }
 
@@ -304,7 +314,7 @@ const struct operation actor_operations[] = {
     {"open", open_one, 16, false, {-ENOENT, -EACCES, -EPERM}},
     {"open-many", open_many, 2, false, {-ENOENT}},
     {"stage", stage, 6, false, {-EACCES, -EOPNOTSUPP}},
-    {"publish", publish, 16, true, {-EINVAL, -ESTALE, -ENOENT, -EACCES}},
+    {"publish", publish, 16, true, {-ESTALE, -ENOENT, -EACCES, -EOPNOTSUPP}},
     {"close", close_one, 6, true, {0}},
     {"put", put, 4, false, {-EACCES}},
     {"put-version", put_version, 2, false, {-EACCES, -EOPNOTSUPP}},
@@ -318,7 +328,7 @@ const struct operation actor_operations[] = {
     {"wait", wait_change, 2, true, {-ETIMEDOUT}},
     {"refresh", refresh, 6, true, {-ENOENT, -EACCES, -EPERM}},
     {"watch", watch, 3, false, {-ENOENT, -ECONNREFUSED, -EACCES}},
-    {"destroy", destroy, 6, false, {-ENOENT, -EACCES}},
+    {"destroy", destroy, 12, false, {-ENOENT, -EACCES}},
     {"renew", renew, 2, false, {-ENOENT, -EACCES, -EINVAL}},
     {"describe", describe, 2, false, {-ENOENT}},
     {"set-attributes", set_attributes, 1, false, {-ENOENT, -EACCES}},

@@ -25,8 +25,8 @@
 #define USERS 8u
 #define SECONDS 12u
 #define SECONDS_LONG 600u
-#define KILL_MSEC 40     /* between two kills, on average */
-#define RESTART_TURN 16u /* of so many kills, one is of the daemon, where it is killed at all */
+#define KILL_MSEC 40    /* between two kills, on average */
+#define RESTART_TURN 8u /* of so many kills, one is of the daemon, where it is killed at all */
 #define RESIDENT_PERCENT 5u
 #ifdef __SANITIZE_ADDRESS__
 #define RESIDENT_IS_TELLING false /* it keeps what is freed, to see whether it is used again */
