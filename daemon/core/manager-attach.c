@@ -56,23 +56,32 @@ int manager_add_client(struct manager *manager, struct caller *caller, int pidfd
     return 0;
 }
 
-void manager_drop_holder(struct attachment *attachment) {
-    struct manager *manager = attachment->client->manager;
+/* A holder's record too many is found out at the next start: its process is gone, or says so. */
+static void delete_holders(struct manager *manager, const char *keys, size_t n_keys) {
     struct error error = {0};
+
+    if (registry_delete_all(manager->volatile_registry, REGISTRY_HOLDERS, keys, RECORD_KEY_MAX,
+                            n_keys, &error) < 0)
+        log_warning("cannot delete the record of a holder: %s", error.text);
+}
+
+static void delete_holder(const struct attachment *attachment) {
     char key[RECORD_KEY_MAX];
 
     holder_record_key(attachment, key);
-    /* A holder's record too many is found out at the next start: its process is gone, or says so.
-     */
-    if (registry_delete(manager->volatile_registry, REGISTRY_HOLDERS, key, &error) < 0)
-        log_warning("cannot delete the record of a holder: %s", error.text);
+    delete_holders(attachment->client->manager, key, 1);
+}
+
+void manager_drop_holder(struct attachment *attachment) {
+    delete_holder(attachment);
     attachment_free(attachment);
 }
 
+/* Its record is deleted by whoever ends it. */
 static void end_attachment(struct attachment *attachment) {
     _cleanup_(cleanup_region_unref) struct region *region = region_ref(attachment->region);
 
-    manager_drop_holder(attachment);
+    attachment_free(attachment);
     reaper_attachments_changed(region);
 }
 
@@ -94,15 +103,31 @@ void client_forget(struct client *client) {
     free(client);
 }
 
-void manager_remove_client(struct manager *manager, struct client *client) {
+/* The records of many go in a few commits, however many there are. */
+#define KEYS_MAX 256u
+
+static void end_attachments(struct client *client) {
+    char keys[KEYS_MAX][RECORD_KEY_MAX];
     struct attachment *attachment;
+    size_t n_keys = 0;
+
+    while ((attachment = client_any_attachment(client))) {
+        holder_record_key(attachment, keys[n_keys++]);
+        end_attachment(attachment);
+        if (n_keys == KEYS_MAX || client->n_attachments == 0) {
+            delete_holders(client->manager, keys[0], n_keys);
+            n_keys = 0;
+        }
+    }
+}
+
+void manager_remove_client(struct manager *manager, struct client *client) {
     struct stage *stage;
 
     (void)manager;
     while ((stage = LIST_FIRST(&client->stages)))
         manager_end_stage(stage);
-    while ((attachment = client_any_attachment(client)))
-        end_attachment(attachment);
+    end_attachments(client);
     client_forget(client);
 }
 
@@ -246,6 +271,7 @@ int manager_detach(struct manager *manager, struct client *client, uint64_t atta
     }
     if (!attachment)
         return error_set(error, -ENOENT, "the client has no attachment %" PRIu64, attachment_id);
+    delete_holder(attachment);
     end_attachment(attachment);
     return 0;
 }

@@ -37,45 +37,60 @@ static MDB_val text_value(const char *text) {
     return (MDB_val){.mv_data = (void *)text, .mv_size = strlen(text)};
 }
 
-/* One transaction: stores the value, or deletes the record if @value is NULL. */
-static int commit_one(struct registry *registry, enum registry_table table, const char *key,
-                      const char *value) {
-    MDB_val key_value = text_value(key), data;
+/* One transaction: all of these records, of one table, are stored or deleted. */
+struct change {
+    enum registry_table table;
+    const char *keys; /* of @key_size bytes each */
+    size_t key_size, n_keys;
+    const char *value; /* NULL: they are deleted */
+};
+
+static int change_record(struct registry *registry, MDB_txn *txn, const struct change *change,
+                         size_t i) {
+    MDB_dbi table = registry->tables[change->table];
+    MDB_val key = text_value(change->keys + i * change->key_size), data;
+    int rc;
+
+    if (change->value) {
+        data = text_value(change->value);
+        return mdb_put(txn, table, &key, &data, 0);
+    }
+    rc = mdb_del(txn, table, &key, NULL);
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+static int commit(struct registry *registry, const struct change *change) {
     MDB_txn *txn;
     int rc = mdb_txn_begin(registry->env, NULL, 0, &txn);
 
     if (rc != 0)
         return rc;
-    if (value) {
-        data = text_value(value);
-        rc = mdb_put(txn, registry->tables[table], &key_value, &data, 0);
-    } else
-        rc = mdb_del(txn, registry->tables[table], &key_value, NULL);
+    for (size_t i = 0; i < change->n_keys && rc == 0; i++)
+        rc = change_record(registry, txn, change, i);
     if (rc == 0)
         return mdb_txn_commit(txn);
     mdb_txn_abort(txn);
     return rc;
 }
 
-static int change(struct registry *registry, enum registry_table table, const char *key,
-                  const char *value, struct error *error) {
+static int carry_out(struct registry *registry, const struct change *change, struct error *error) {
     int r = registry_map(registry, error), rc;
 
     if (r < 0)
         return r;
     /* The spare space was used to delete in a full file system: it comes first. */
-    r = value ? registry_keep_spare(registry) : 0;
+    r = change->value ? registry_keep_spare(registry) : 0;
     if (r < 0)
         return error_set(error, r, "no space for registry %s", registry->path);
 
-    rc = commit_one(registry, table, key, value);
+    rc = commit(registry, change);
     while (rc == MDB_MAP_FULL) {
-        r = registry_grow(registry, !value, error);
+        r = registry_grow(registry, !change->value, error);
         if (r < 0)
             return r;
-        rc = commit_one(registry, table, key, value);
+        rc = commit(registry, change);
     }
-    if (rc == 0 || (rc == MDB_NOTFOUND && !value))
+    if (rc == 0)
         return 0;
     /* LMDB refuses everything after some errors; the next call maps the file anew. */
     if (rc != MDB_BAD_VALSIZE)
@@ -86,12 +101,22 @@ static int change(struct registry *registry, enum registry_table table, const ch
 
 int registry_put(struct registry *registry, enum registry_table table, const char *key,
                  const char *value, struct error *error) {
-    return change(registry, table, key, value, error);
+    return carry_out(registry,
+                     &(struct change){.table = table, .keys = key, .n_keys = 1, .value = value},
+                     error);
 }
 
 int registry_delete(struct registry *registry, enum registry_table table, const char *key,
                     struct error *error) {
-    return change(registry, table, key, NULL, error);
+    return registry_delete_all(registry, table, key, 0, 1, error);
+}
+
+int registry_delete_all(struct registry *registry, enum registry_table table, const char *keys,
+                        size_t key_size, size_t n_keys, struct error *error) {
+    return carry_out(
+        registry,
+        &(struct change){.table = table, .keys = keys, .key_size = key_size, .n_keys = n_keys},
+        error);
 }
 
 static int begin_read(struct registry *registry, MDB_txn **ret) {

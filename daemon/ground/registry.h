@@ -49,6 +49,10 @@ int registry_put(struct registry *registry, enum registry_table table, const cha
 int registry_delete(struct registry *registry, enum registry_table table, const char *key,
                     struct error *error);
 
+/* Deletes @n_keys records, whose keys are @key_size bytes apart, in one commit: all of them or none. */
+int registry_delete_all(struct registry *registry, enum registry_table table, const char *keys,
+                        size_t key_size, size_t n_keys, struct error *error);
+
 /* The value, to be freed by the caller; -ENOENT. */
 int registry_get(struct registry *registry, enum registry_table table, const char *key,
                  char **ret_value);

@@ -63,6 +63,25 @@ START_TEST(records_outlive_the_registry) {
 }
 END_TEST
 
+START_TEST(many_go_at_once) {
+    static const char keys[][8] = {"a", "never", "b"};
+    struct registry *registry;
+
+    scratch_mount(64 * MiB);
+    registry = open_registry(false);
+    put(registry, REGISTRY_HOLDERS, "a", "{}");
+    put(registry, REGISTRY_HOLDERS, "b", "{}");
+    put(registry, REGISTRY_HOLDERS, "c", "{}");
+    put(registry, REGISTRY_STAGES, "a", "{}");
+    ck_assert_int_eq(registry_delete_all(registry, REGISTRY_HOLDERS, keys[0], sizeof(keys[0]),
+                                         ARRAY_SIZE(keys), NULL),
+                     0);
+    expect_records(registry, REGISTRY_HOLDERS, "c={} ");
+    expect_records(registry, REGISTRY_STAGES, "a={} ");
+    registry_close(registry);
+}
+END_TEST
+
 START_TEST(it_grows_as_needed) {
     struct registry *registry;
     char key[32], value[3000];
@@ -282,7 +301,7 @@ START_TEST(one_in_a_full_file_system_is_not_made_by_half) {
 }
 END_TEST
 
-SUITE_MAIN("registry", records_outlive_the_registry, it_grows_as_needed,
+SUITE_MAIN("registry", records_outlive_the_registry, many_go_at_once, it_grows_as_needed,
            keys_that_cannot_be_are_refused_and_do_no_harm, one_process_has_it,
            its_descriptors_close_on_exec, a_newer_format_is_refused_and_not_touched,
            what_is_no_registry_is_set_aside, a_record_is_set_aside,
