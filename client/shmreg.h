@@ -155,7 +155,7 @@ struct shmreg_options {
                                has every right anyway */
     uint32_t map_flags;     /* SHMREG_POPULATE and the other options of a mapping */
     uint64_t max_size;      /* bytes the region may ever have, and what quotas count; 0: its size */
-    const char *acl;        /* further rules, "user:alice:rw,group:quants:r"; NULL for none */
+    const char *acl;        /* further rules, "user:alice:rw,unit:nginx.service:r"; NULL for none */
     const char *attributes; /* a JSON object of at most SHMREG_ATTRIBUTES_MAX bytes; NULL for {} */
     uint32_t durability;    /* enum shmreg_durability */
     uint32_t durability_seconds; /* between two syncs of SHMREG_DURABILITY_INTERVAL */

@@ -4,6 +4,7 @@
 #include "proto/rights.h"
 
 #include "proto/cleanup.h"
+#include "proto/unit-pattern.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -17,6 +18,7 @@ static const struct {
 } subjects[] = {
     {"user:", SUBJECT_USER},
     {"group:", SUBJECT_GROUP},
+    {"unit:", SUBJECT_UNIT},
 };
 
 int rights_parse(const char *text, size_t length, uint32_t *ret) {
@@ -78,11 +80,14 @@ void mode_format(uint32_t mode, char ret[static MODE_TEXT_MAX]) {
 }
 
 /* What a subject's name may hold, so that a rule never breaks a list, a log line or a terminal. */
-static bool is_subject_name(const char *name, size_t length) {
+static bool is_subject_name(enum subject subject, const char *name, size_t length) {
     static const char allowed[] =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.@$+-";
 
-    return length > 0 && length < ACCESS_SUBJECT_MAX && strspn(name, allowed) >= length;
+    if (length == 0 || length >= ACCESS_SUBJECT_MAX)
+        return false;
+    return subject == SUBJECT_UNIT ? unit_pattern_is_valid(name, length)
+                                   : strspn(name, allowed) >= length;
 }
 
 int access_rule_parse(const char *text, size_t length, struct access_rule *ret) {
@@ -93,7 +98,8 @@ int access_rule_parse(const char *text, size_t length, struct access_rule *ret) 
         if (length < prefix || memcmp(text, subjects[i].prefix, prefix) != 0)
             continue;
         colon = memrchr(text + prefix, ':', length - prefix);
-        if (!colon || !is_subject_name(text + prefix, (size_t)(colon - text) - prefix) ||
+        if (!colon ||
+            !is_subject_name(subjects[i].subject, text + prefix, (size_t)(colon - text) - prefix) ||
             rights_parse(colon + 1, (size_t)(end - colon) - 1, &ret->rights) < 0)
             return -EINVAL;
         ret->subject = subjects[i].subject;

@@ -3,8 +3,9 @@
  *
  * Rights are 'r' (map read-only), 'w' (map writable) and 'm' (manage: publish, resize, seal,
  * change, destroy). A mode gives r and w to owner, group and others, in octal as chmod(1) writes
- * it; an access rule gives rights to a subject: "user:NAME:rw", "group:NAME:r"; NAME may be a
- * number. A list of rules is written with commas between.
+ * it; an access rule gives rights to a subject: "user:NAME:rw", "group:NAME:r", where NAME may
+ * be a number, "unit:nginx.service:r" (proto/unit-pattern.h). A list of rules is written with
+ * commas between.
  */
 #pragma once
 
@@ -20,11 +21,12 @@
 #define MODE_TEXT_MAX 5        /* "0640" and its end */
 #define ACL_RULES_MAX 64       /* rules in one list */
 #define ACL_TEXT_MAX 8192      /* bytes of a whole list */
-#define ACCESS_SUBJECT_MAX 128 /* bytes of one NAME with its end */
+#define ACCESS_SUBJECT_MAX 320 /* bytes of one NAME with its end */
 
 enum subject {
     SUBJECT_USER = 1,
     SUBJECT_GROUP = 2,
+    SUBJECT_UNIT = 3,
 };
 
 struct access_rule {

@@ -4,6 +4,7 @@
 #include "daemon/core/access.h"
 
 #include "proto/cleanup.h"
+#include "proto/unit-pattern.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -44,11 +45,38 @@ static bool resolve_group(const char *name, uint32_t *ret) {
     return true;
 }
 
+/* The user whose service manager has the unit: "alice" of "alice/sync.service". */
+static bool resolve_unit_owner(const char *pattern, uint32_t *ret) {
+    char user[ACCESS_SUBJECT_MAX];
+    size_t length = (size_t)(unit_pattern_unit(pattern) - pattern);
+
+    *ret = UNIT_OF_SYSTEM;
+    if (length == 0)
+        return true;
+    memcpy(user, pattern, length);
+    user[length - 1] = '\0';
+    return parse_id(user, ret) || resolve_user(user, ret);
+}
+
 static bool resolve(const struct access_rule *rule, uint32_t *ret) {
+    if (rule->subject == SUBJECT_UNIT)
+        return resolve_unit_owner(rule->name, ret);
     if (parse_id(rule->name, ret))
         return true;
     return rule->subject == SUBJECT_USER ? resolve_user(rule->name, ret)
                                          : resolve_group(rule->name, ret);
+}
+
+static const char *missing_subject(enum subject subject) {
+    switch (subject) {
+    case SUBJECT_USER:
+        return "user";
+    case SUBJECT_GROUP:
+        return "group";
+    case SUBJECT_UNIT:
+        break;
+    }
+    return "user for unit";
 }
 
 static int parse_acl(const char *acl, struct access_rule *rules, size_t *ret_count,
@@ -60,9 +88,10 @@ static int parse_acl(const char *acl, struct access_rule *rules, size_t *ret_cou
         return error_set(error, -EINVAL, "at most %d access rules, %d bytes in all", ACL_RULES_MAX,
                          ACL_TEXT_MAX);
     if (r < 0)
-        return error_set(error, -EINVAL,
-                         "access rule '%.*s' is not user:NAME:r|w|m or group:NAME:...",
-                         (int)strcspn(bad, ","), bad);
+        return error_set(
+            error, -EINVAL,
+            "access rule '%.*s' is not user:NAME:r|w|m, group:NAME:... or unit:NAME.service:...",
+            (int)strcspn(bad, ","), bad);
     return 0;
 }
 
@@ -79,8 +108,14 @@ static int resolve_rules(const struct access_rule *rules, size_t count, enum acc
         if (resolve(&rules[i], &entry->id))
             access->n_entries++;
         else if (origin == ACCESS_NEW)
-            return error_set(error, -EINVAL, "there is no %s '%s'",
-                             entry->subject == SUBJECT_USER ? "user" : "group", rules[i].name);
+            return error_set(error, -EINVAL, "there is no %s '%s'", missing_subject(entry->subject),
+                             rules[i].name);
+        else
+            continue;
+        if (entry->subject == SUBJECT_UNIT)
+            entry->unit = strdup(unit_pattern_unit(rules[i].name));
+        if (entry->subject == SUBJECT_UNIT && !entry->unit)
+            return error_set(error, -ENOMEM, "no memory for access rules");
     }
     return 0;
 }
@@ -112,6 +147,8 @@ int access_init(struct access *ret, uid_t owner_uid, gid_t owner_gid, uint32_t m
 }
 
 void access_deinit(struct access *access) {
+    for (size_t i = 0; i < access->n_entries; i++)
+        free(access->entries[i].unit);
     free(access->acl);
     free(access->entries);
     access->acl = NULL;
@@ -124,6 +161,28 @@ static uint32_t mode_rights(uint32_t digit) {
     return (digit & 4 ? RIGHT_READ : 0) | (digit & 2 ? RIGHT_WRITE : 0);
 }
 
+static bool is_in_unit(const struct caller *caller, const struct access_entry *entry) {
+    const struct units *units = &caller->units;
+
+    if (entry->id == UNIT_OF_SYSTEM)
+        return units->system && unit_pattern_matches(entry->unit, units->system);
+    /* A process that went on as another user in the unit is not that user's any more. */
+    return units->user && units->owner == entry->id && caller->uid == entry->id &&
+           unit_pattern_matches(entry->unit, units->user);
+}
+
+static bool is_meant(const struct access_entry *entry, const struct caller *caller) {
+    switch (entry->subject) {
+    case SUBJECT_USER:
+        return entry->id == caller->uid;
+    case SUBJECT_GROUP:
+        return caller_in_group(caller, entry->id);
+    case SUBJECT_UNIT:
+        return is_in_unit(caller, entry);
+    }
+    return false;
+}
+
 uint32_t access_rights(const struct access *access, const struct caller *caller) {
     uint32_t rights = mode_rights(access->mode);
 
@@ -132,11 +191,8 @@ uint32_t access_rights(const struct access *access, const struct caller *caller)
     if (caller_in_group(caller, access->owner_gid))
         rights |= mode_rights(access->mode >> 3);
     for (size_t i = 0; i < access->n_entries; i++) {
-        const struct access_entry *entry = &access->entries[i];
-
-        if (entry->subject == SUBJECT_USER ? entry->id == caller->uid
-                                           : caller_in_group(caller, entry->id))
-            rights |= entry->rights;
+        if (is_meant(&access->entries[i], caller))
+            rights |= access->entries[i].rights;
     }
     return rights;
 }
@@ -144,12 +200,14 @@ uint32_t access_rights(const struct access *access, const struct caller *caller)
 int access_check(const struct access *access, const struct caller *caller, uint32_t rights,
                  const char *name, struct error *error) {
     char missing[RIGHTS_TEXT_MAX], given[RIGHTS_TEXT_MAX];
+    const char *unit = caller->units.user ? caller->units.user : caller->units.system;
     uint32_t have = access_rights(access, caller);
 
     if ((have & rights) == rights)
         return 0;
     rights_format(rights & ~have, missing);
     rights_format(have, given);
-    return error_set(error, -EACCES, "user %u lacks the right '%s' to region '%s' (has %s)",
-                     caller->uid, missing, name, *given ? given : "none");
+    return error_set(error, -EACCES, "user %u%s%s lacks the right '%s' to region '%s' (has %s)",
+                     caller->uid, unit ? " in unit " : "", unit ? unit : "", missing, name,
+                     *given ? given : "none");
 }

@@ -16,7 +16,8 @@
 /* A rule with its subject resolved to a number. */
 struct access_entry {
     enum subject subject;
-    uint32_t id; /* uid or gid */
+    uint32_t id; /* uid, gid, or whose service manager has the unit (UNIT_OF_SYSTEM) */
+    char *unit;  /* pattern, for units only */
     uint32_t rights;
 };
 

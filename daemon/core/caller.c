@@ -9,6 +9,7 @@ void caller_deinit(struct caller *caller) {
     free(caller->groups);
     caller->groups = NULL;
     caller->n_groups = 0;
+    units_deinit(&caller->units);
 }
 
 bool caller_in_group(const struct caller *caller, gid_t gid) {

@@ -2,7 +2,8 @@
  * Caller: who asks
  *
  * The credentials of the process behind a connection, read once when it connected (SO_PEERCRED and
- * SO_PEERGROUPS, unix(7)): what it does to its uid later changes nothing here.
+ * SO_PEERGROUPS, unix(7)), and the units it belonged to then: what it does to its uid or its
+ * control group later changes nothing here.
  */
 #pragma once
 
@@ -10,12 +11,15 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "daemon/ground/unit.h"
+
 struct caller {
     uid_t uid;
     gid_t gid;
     pid_t pid;
     gid_t *groups; /* supplementary */
     size_t n_groups;
+    struct units units;
     bool administrator; /* root, the daemon's own user, or in the admin group */
 };
 

@@ -48,7 +48,7 @@ int manager_find(struct manager *manager, const struct caller *caller, const cha
     int r = find_named(manager, name, ret, error);
 
     if (r == 0 && access_rights(&(*ret)->access, caller) == 0)
-        r = error_set(error, -EACCES, "user %u has no right to region '%s'", caller->uid, name);
+        r = access_check(&(*ret)->access, caller, RIGHT_READ, name, error);
     return r;
 }
 

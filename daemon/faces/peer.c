@@ -4,6 +4,7 @@
 #include "daemon/faces/peer.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -45,6 +46,24 @@ static int read_pidfd(int socket, pid_t pid) {
     return pidfd < 0 ? -errno : pidfd;
 }
 
+/*
+ * A pid is that of the peer only while the peer lives, so what was read under it counts if the peer
+ * has not ended afterwards. Where the kernel has no SO_PEERPIDFD, the pidfd was opened by the same
+ * pid: who passes his socket on, ends, and has his pid used again before we accept could borrow a
+ * unit there.
+ */
+static int read_units(int pidfd, struct caller *caller) {
+    struct pollfd ended = {.fd = pidfd, .events = POLLIN};
+    int r;
+
+    if (pidfd < 0)
+        return 0;
+    r = units_of_process(caller->pid, &caller->units);
+    if (r == 0 && poll(&ended, 1, 0) != 0)
+        units_deinit(&caller->units);
+    return r;
+}
+
 static bool is_administrator(const struct caller *caller, const struct config *config) {
     return caller->uid == 0 || caller->uid == geteuid() ||
            (config->has_admin_group && caller_in_group(caller, config->admin_group));
@@ -61,6 +80,7 @@ int peer_read(int socket, const struct config *config, struct caller *ret, int *
         .uid = credentials.uid,
         .gid = credentials.gid,
         .pid = credentials.pid,
+        .units.owner = UNIT_OF_SYSTEM,
     };
     *ret_pidfd = read_pidfd(socket, credentials.pid);
     if (*ret_pidfd == -EMFILE || *ret_pidfd == -ENFILE || *ret_pidfd == -ENOMEM)
@@ -68,7 +88,10 @@ int peer_read(int socket, const struct config *config, struct caller *ret, int *
     if (*ret_pidfd < 0)
         *ret_pidfd = -1;
     r = read_groups(socket, ret);
+    if (r == 0)
+        r = read_units(*ret_pidfd, ret);
     if (r < 0) {
+        caller_deinit(ret);
         close_fd(ret_pidfd);
         return r;
     }

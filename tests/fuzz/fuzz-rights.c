@@ -23,12 +23,13 @@ static void check_mode(const char *text) {
 static void check_rule(const struct access_rule *rule) {
     char text[ACCESS_SUBJECT_MAX + 16], rights[RIGHTS_TEXT_MAX];
     struct access_rule again;
+    static const char *const kinds[] = {
+        [SUBJECT_USER] = "user", [SUBJECT_GROUP] = "group", [SUBJECT_UNIT] = "unit"};
     int length;
 
     fuzz_check(rule->rights != 0 && (rule->rights & ~RIGHT_ALL) == 0);
     rights_format(rule->rights, rights);
-    length = snprintf(text, sizeof(text), "%s:%s:%s",
-                      rule->subject == SUBJECT_USER ? "user" : "group", rule->name, rights);
+    length = snprintf(text, sizeof(text), "%s:%s:%s", kinds[rule->subject], rule->name, rights);
     fuzz_check(access_rule_parse(text, (size_t)length, &again) == 0);
     fuzz_check(again.subject == rule->subject && again.rights == rule->rights);
     fuzz_check(strcmp(again.name, rule->name) == 0);

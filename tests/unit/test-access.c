@@ -83,6 +83,34 @@ START_TEST(rules_add_up_and_nothing_denies) {
 }
 END_TEST
 
+START_TEST(units_are_those_of_their_service_manager) {
+    struct access access =
+        make_access(0600, "unit:feed.service:rw,unit:worker@*.service:r,unit:20003/sync.service:m");
+    struct caller caller = {.uid = OTHER, .gid = 1, .units = {.owner = UNIT_OF_SYSTEM}};
+
+    ck_assert_uint_eq(access_rights(&access, &caller), 0);
+    caller.units.system = (char *)"feed.service";
+    ck_assert_uint_eq(access_rights(&access, &caller), RIGHT_READ | RIGHT_WRITE);
+    caller.units.system = (char *)"worker@12.service";
+    ck_assert_uint_eq(access_rights(&access, &caller), RIGHT_READ);
+    caller.units.system = (char *)"sync.service";
+    ck_assert_uint_eq(access_rights(&access, &caller), 0);
+
+    /* Whoever has a service manager of his own calls his units as he likes. */
+    caller.units = (struct units){
+        .system = (char *)"user@20003.service", .user = (char *)"feed.service", .owner = 20003};
+    caller.uid = 20003;
+    ck_assert_uint_eq(access_rights(&access, &caller), 0);
+    caller.units.user = (char *)"sync.service";
+    ck_assert_uint_eq(access_rights(&access, &caller), RIGHT_MANAGE);
+    caller.uid = OTHER;
+    ck_assert_uint_eq(access_rights(&access, &caller), 0);
+    caller.uid = caller.units.owner = OTHER;
+    ck_assert_uint_eq(access_rights(&access, &caller), 0);
+    access_deinit(&access);
+}
+END_TEST
+
 START_TEST(what_is_missing_is_named) {
     struct access access = make_access(0600, "user:20002:r");
     const struct caller caller = {.uid = OTHER, .gid = 1};
@@ -142,6 +170,6 @@ END_TEST
 
 SUITE_MAIN("access", every_mode_against_every_kind_of_caller,
            root_without_administration_has_no_more_than_others, rules_add_up_and_nothing_denies,
-           what_is_missing_is_named,
+           units_are_those_of_their_service_manager, what_is_missing_is_named,
            a_name_that_does_not_exist_is_refused_when_new_and_void_when_recorded,
            what_is_no_access_is_refused_with_the_reason);

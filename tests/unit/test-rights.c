@@ -79,13 +79,16 @@ START_TEST(good_rules) {
     ck_assert_str_eq(rule.name, "20001");
     ck_assert_uint_eq(rule.rights, RIGHT_MANAGE);
     ck_assert_int_eq(access_rule_parse("user:a.b_c@d$-+9:r", 18, &rule), 0);
+    ck_assert_int_eq(access_rule_parse("unit:alice/a@*.service:rw", 25, &rule), 0);
+    ck_assert_int_eq((int)rule.subject, SUBJECT_UNIT);
+    ck_assert_str_eq(rule.name, "alice/a@*.service");
 }
 END_TEST
 
 START_TEST(bad_rules) {
     static const char *const bad[] = {
         "",         "user",      "user:",      "user:a",      "user::r",         "user:a:",
-        "user:a:x", "user:a:rr", "user:a:r:",  "user:a:r:w",  "User:a:r",        "unit:a.service:r",
+        "user:a:x", "user:a:rr", "user:a:r:",  "user:a:r:w",  "User:a:r",        "unit:a:r",
         "group",    "group:",    "group:a",    " user:a:r",   "user:a b:r",      "user:a\nb:r",
         "user:*:r", "user:a:r ", "user:a/b:r", "user:\x1b:r", "user:\xc3\xa4:r",
     };
