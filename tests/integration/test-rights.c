@@ -56,7 +56,7 @@ static void have_rights(int channel, void *data) {
     try_open(conn, SHMREG_WRITE, (rights & 3) == 3, "' to region 'region' (has ");
     if (rights == 0) {
         expect_error(shmreg_describe(conn, "region", &description), -EACCES,
-                     "no right to region 'region'");
+                     "lacks the right 'r' to region 'region'");
     } else {
         expect_ok(shmreg_describe(conn, "region", &description));
         ck_assert_uint_eq(description->rights, rights);
