@@ -3,19 +3,17 @@
  */
 #include "daemon/options.h"
 
+#include "daemon/ground/directories.h"
 #include "proto/cleanup.h"
-#include "proto/socket-path.h"
 
 #include <errno.h>
 #include <getopt.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <syslog.h>
 
-#define SYSTEM_STATE_DIRECTORY "/var/lib/shmregd"
 #define USAGE_ERROR 2
 
 static const char *const levels[] = {
@@ -145,57 +143,11 @@ static int make_directory(char *path, mode_t mode, struct error *error) {
     return 0;
 }
 
-static char *format(const char *template, ...) __attribute__((format(printf, 1, 2)));
-static char *format(const char *template, ...) {
-    va_list arguments;
-    char *text;
-    int r;
-
-    va_start(arguments, template);
-    r = vasprintf(&text, template, arguments);
-    va_end(arguments);
-    return r < 0 ? NULL : text;
-}
-
-/* As systemd says, which may name several directories: the first is ours. */
-static char *from_service_manager(const char *variable) {
-    const char *value = getenv(variable);
-
-    return value && *value == '/' ? strndup(value, strcspn(value, ":")) : NULL;
-}
-
-static char *user_runtime_directory(void) {
-    const char *base = getenv("XDG_RUNTIME_DIR");
-
-    return base && *base == '/' ? format("%s/shmregd", base) : NULL;
-}
-
-static char *user_state_directory(void) {
-    const char *base = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-
-    if (base && *base == '/')
-        return format("%s/shmregd", base);
-    return home && *home == '/' ? format("%s/.local/state/shmregd", home) : NULL;
-}
-
 int options_find_directories(struct options *options, struct error *error) {
-    int r;
+    int r = directories_find(options->per_user, &options->runtime_directory,
+                             &options->state_directory, error);
 
-    if (!options->runtime_directory)
-        options->runtime_directory = from_service_manager("RUNTIME_DIRECTORY");
-    if (!options->runtime_directory)
-        options->runtime_directory =
-            options->per_user ? user_runtime_directory() : strdup(SYSTEM_RUNTIME_DIRECTORY);
-    if (!options->runtime_directory)
-        return error_set(error, -ENOENT,
-                         "no runtime directory: set $XDG_RUNTIME_DIR or --runtime-directory");
-    if (!options->state_directory)
-        options->state_directory = from_service_manager("STATE_DIRECTORY");
-    if (!options->state_directory)
-        options->state_directory =
-            options->per_user ? user_state_directory() : strdup(SYSTEM_STATE_DIRECTORY);
-    if (!options->state_directory)
-        return error_set(error, -ENOENT, "no state directory: set $HOME or --state-directory");
-    r = make_directory(options->runtime_directory, 0755, error);
+    if (r == 0)
+        r = make_directory(options->runtime_directory, 0755, error);
     return r < 0 ? r : make_directory(options->state_directory, 0700, error);
 }

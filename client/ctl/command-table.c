@@ -222,5 +222,20 @@ const struct command commands[] = {
         .summary = "Print what happens to regions, until interrupted",
         .run = command_monitor,
     },
+    {
+        .name = "fsck",
+        .arguments = "",
+        .summary = "Check what a daemon that does not run has on disk and in memory",
+        .help =
+            "Writes nothing without --repair. Ends with 0 if nothing is wrong, 1 if something is\n"
+            "or was, 2 if it could not check. shmreg-fsck(8) explains what it reports.",
+        .options =
+            {
+                [FSCK_REPAIR] = {"repair", NULL, "do what the daemon would do at its start"},
+                [FSCK_RUNTIME_DIRECTORY] = {"runtime-directory", "DIR", "as the daemon's"},
+                [FSCK_STATE_DIRECTORY] = {"state-directory", "DIR", "as the daemon's"},
+            },
+        .run = command_fsck,
+    },
     {0},
 };

@@ -21,6 +21,12 @@ enum create_option {
     CREATE_HUGE_PAGES, /* not of snapshots, so the last */
 };
 
+enum fsck_option {
+    FSCK_REPAIR,
+    FSCK_RUNTIME_DIRECTORY,
+    FSCK_STATE_DIRECTORY,
+};
+
 enum put_option {
     PUT_MODE,
 };
@@ -35,4 +41,5 @@ command_run command_snapshot, command_resize, command_seal; /* command-create.c 
 command_run command_put, command_publish, command_get;      /* command-value.c */
 command_run command_chmod, command_acl, command_attr;       /* command-change.c */
 command_run command_clients, command_status, command_ping, command_reload,
-    command_monitor; /* command-daemon.c */
+    command_monitor;      /* command-daemon.c */
+command_run command_fsck; /* command-fsck.c */

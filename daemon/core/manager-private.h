@@ -4,11 +4,10 @@
 #pragma once
 
 #include "daemon/core/manager.h"
+#include "daemon/core/meta.h"
 #include "daemon/ground/registry.h"
 #include "daemon/ground/status.h"
 #include "daemon/ground/worker.h"
-
-#define INSTANCE_MAX 17 /* 16 hexadecimal digits and the end */
 
 struct manager {
     struct event_base *base;

@@ -34,7 +34,7 @@ static int reserve_ids(struct manager *manager, struct error *error) {
 
     snprintf(text, sizeof(text), "%" PRIu64, end);
     for (size_t i = 0; i < ARRAY_SIZE(registries) && r == 0; i++)
-        r = registry_put(registries[i], REGISTRY_META, "next_id", text, error);
+        r = registry_put(registries[i], REGISTRY_META, META_NEXT_ID, text, error);
     if (r < 0)
         return r;
     manager->reserved_ids = end;
@@ -49,45 +49,30 @@ int manager_next_id(struct manager *manager, uint64_t *ret, struct error *error)
     return r;
 }
 
-/* The higher of the two: either registry may have been lost, and what the other one has must not
- * meet its own ids again. */
-static int load_next_id(struct manager *manager) {
-    struct registry *registries[] = {manager->durable_registry, manager->volatile_registry};
+static int load_next_id(struct manager *manager, struct error *error) {
+    int r = meta_next_id(manager->volatile_registry, manager->durable_registry, &manager->next_id);
 
-    manager->next_id = 1;
-    for (size_t i = 0; i < ARRAY_SIZE(registries); i++) {
-        _cleanup_free_ char *text = NULL;
-        int r = registry_get(registries[i], REGISTRY_META, "next_id", &text);
-        uint64_t next = r == 0 ? strtoull(text, NULL, 10) : 0;
-
-        if (r < 0 && r != -ENOENT)
-            return r;
-        if (next > manager->next_id)
-            manager->next_id = next;
-    }
     manager->reserved_ids = manager->next_id;
-    return 0;
+    return r < 0 ? error_set(error, r, "cannot read the next id: %s", strerror(-r)) : 0;
 }
 
 /* The instance outlives either directory: the runtime one a loss of the state, the state one a
  * reboot. */
 static int load_instance(struct manager *manager, struct error *error) {
     struct registry *registries[] = {manager->volatile_registry, manager->durable_registry};
-    _cleanup_free_ char *known = NULL;
     uint64_t random;
-    int r = 0;
+    int r = meta_instance(manager->volatile_registry, manager->durable_registry, manager->instance);
 
-    for (size_t i = 0; i < ARRAY_SIZE(registries) && !known; i++)
-        registry_get(registries[i], REGISTRY_META, "instance", &known);
-    if (known && strlen(known) == INSTANCE_MAX - 1) {
-        strcpy(manager->instance, known);
-    } else {
+    if (r == -ENOENT) {
         if (getrandom(&random, sizeof(random), 0) != sizeof(random))
             return error_set(error, -errno, "no random number: %s", strerror(errno));
         snprintf(manager->instance, INSTANCE_MAX, "%016" PRIx64, random);
+        r = 0;
     }
+    if (r < 0)
+        return error_set(error, r, "cannot read the instance: %s", strerror(-r));
     for (size_t i = 0; i < ARRAY_SIZE(registries) && r == 0; i++)
-        r = registry_put(registries[i], REGISTRY_META, "instance", manager->instance, error);
+        r = registry_put(registries[i], REGISTRY_META, META_INSTANCE, manager->instance, error);
     return r;
 }
 
@@ -120,7 +105,7 @@ static int open_ground(struct manager *manager, struct error *error) {
     if (r == 0)
         r = load_instance(manager, error);
     if (r == 0)
-        r = load_next_id(manager);
+        r = load_next_id(manager, error);
     if (r == 0)
         r = open_places(manager, error);
     return r;

@@ -4,11 +4,10 @@
 #include "daemon/core/record-private.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
+#include <string.h>
 
 void stage_record_key(const struct stage *stage, char ret[static RECORD_KEY_MAX]) {
-    snprintf(ret, RECORD_KEY_MAX, "%016" PRIx64 ".%016" PRIx64, stage->client->id, stage->id);
+    client_record_key(stage->client->id, stage->id, ret);
 }
 
 char *stage_record_format(const struct stage *stage, uint32_t charged_uid) {
@@ -115,7 +114,32 @@ int stage_record_parse(const char *text, struct stage_record *ret, struct error 
     return r;
 }
 
+int stage_record_parse_at(const char *key, const char *text, struct stage_record *ret,
+                          struct error *error) {
+    char expected[RECORD_KEY_MAX];
+    int r = stage_record_parse(text, ret, error);
+
+    if (r < 0)
+        return r;
+    client_record_key(ret->client_id, ret->id, expected);
+    if (strcmp(key, expected) == 0)
+        return 0;
+    stage_record_deinit(ret);
+    return error_set(error, -EBADMSG, "its ids are not those of its key");
+}
+
 void stage_record_deinit(struct stage_record *record) {
     json_decref(record->json);
     record->json = NULL;
+}
+
+int stage_record_segment(const struct stage_record *record, const struct segment_places *places,
+                         uint64_t id, uint32_t version, struct segment **ret) {
+    const struct region_spec *spec = &record->spec;
+    int r = segment_new_existing(places, spec->backing, id, version, spec->size, spec->max_size, -1,
+                                 ret);
+
+    if (r == 0)
+        (*ret)->huge_pages = spec->huge_pages;
+    return r;
 }

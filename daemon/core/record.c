@@ -132,14 +132,43 @@ int region_record_parse(const char *text, struct region_record *ret, struct erro
     return r;
 }
 
+int region_record_parse_at(const char *key, const char *text, struct region_record *ret,
+                           struct error *error) {
+    char expected[RECORD_KEY_MAX];
+    int r = region_record_parse(text, ret, error);
+
+    if (r < 0)
+        return r;
+    region_record_key(ret->id, expected);
+    if (strcmp(key, expected) == 0)
+        return 0;
+    region_record_deinit(ret);
+    return error_set(error, -EBADMSG, "its id is not that of its key");
+}
+
 void region_record_deinit(struct region_record *record) {
     json_decref(record->json);
     record->json = NULL;
 }
 
+int region_record_segment(const struct region_record *record, const struct segment_places *places,
+                          struct segment **ret) {
+    int r = segment_new_existing(places, record->backing, record->id, record->version, record->size,
+                                 record->max_size, -1, ret);
+
+    if (r < 0)
+        return r;
+    (*ret)->huge_pages = record->huge_pages;
+    (*ret)->sealed = record->sealed;
+    return 0;
+}
+
+void client_record_key(uint64_t client_id, uint64_t id, char ret[static RECORD_KEY_MAX]) {
+    snprintf(ret, RECORD_KEY_MAX, "%016" PRIx64 ".%016" PRIx64, client_id, id);
+}
+
 void holder_record_key(const struct attachment *attachment, char ret[static RECORD_KEY_MAX]) {
-    snprintf(ret, RECORD_KEY_MAX, "%016" PRIx64 ".%016" PRIx64, attachment->client->id,
-             attachment->id);
+    client_record_key(attachment->client->id, attachment->id, ret);
 }
 
 static char *append_number(char *end, const char *key, uint64_t number) {
@@ -209,4 +238,17 @@ int holder_record_parse(const char *text, struct holder_record *ret, struct erro
     strcpy(ret->region, region);
     json_decref(json);
     return 0;
+}
+
+int holder_record_parse_at(const char *key, const char *text, struct holder_record *ret,
+                           struct error *error) {
+    char expected[RECORD_KEY_MAX];
+    int r = holder_record_parse(text, ret, error);
+
+    if (r < 0)
+        return r;
+    client_record_key(ret->client_id, ret->attachment_id, expected);
+    return strcmp(key, expected) == 0
+               ? 0
+               : error_set(error, -EBADMSG, "its ids are not those of its key");
 }

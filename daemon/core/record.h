@@ -38,9 +38,16 @@ struct region_record {
     bool sync_block, sealed;
 };
 
-/* 0, or -EBADMSG with what is wrong with it. */
+/* 0, or -EBADMSG with what is wrong with it. The second checks that it is the record of @key, too, as
+ * those of holders and stages do. */
 int region_record_parse(const char *text, struct region_record *ret, struct error *error);
+int region_record_parse_at(const char *key, const char *text, struct region_record *ret,
+                           struct error *error);
 void region_record_deinit(struct region_record *record);
+
+/* The object of the segment that it tells of, which may be there or not. 0 or -ENOMEM. */
+int region_record_segment(const struct region_record *record, const struct segment_places *places,
+                          struct segment **ret);
 
 struct holder_record {
     uint64_t client_id, attachment_id, region_id, size, max_size;
@@ -52,6 +59,8 @@ struct holder_record {
 void holder_record_key(const struct attachment *attachment, char ret[static RECORD_KEY_MAX]);
 void holder_record_format(const struct attachment *attachment, char ret[static HOLDER_RECORD_MAX]);
 int holder_record_parse(const char *text, struct holder_record *ret, struct error *error);
+int holder_record_parse_at(const char *key, const char *text, struct holder_record *ret,
+                           struct error *error);
 
 void stage_record_key(const struct stage *stage, char ret[static RECORD_KEY_MAX]);
 
@@ -68,4 +77,10 @@ struct stage_record {
 };
 
 int stage_record_parse(const char *text, struct stage_record *ret, struct error *error);
+int stage_record_parse_at(const char *key, const char *text, struct stage_record *ret,
+                          struct error *error);
 void stage_record_deinit(struct stage_record *record);
+
+/* The object of its segment, which is called so by now. 0 or -ENOMEM. */
+int stage_record_segment(const struct stage_record *record, const struct segment_places *places,
+                         uint64_t id, uint32_t version, struct segment **ret);

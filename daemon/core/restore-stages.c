@@ -18,15 +18,12 @@
 static int find_segment(struct restorer *restorer, const struct stage_record *record, uint64_t id,
                         uint32_t version, struct segment **ret, struct error *error) {
     _cleanup_(cleanup_segment_unref) struct segment *segment = NULL;
-    const struct region_spec *spec = &record->spec;
     char name[SEGMENT_NAME_MAX];
-    int r = segment_new_existing(&restorer->manager->places, spec->backing, id, version, spec->size,
-                                 spec->max_size, -1, &segment);
+    int r = stage_record_segment(record, &restorer->manager->places, id, version, &segment);
 
     if (r < 0)
         return error_set(error, r, "no memory for a segment");
-    segment->huge_pages = spec->huge_pages;
-    if (spec->backing == BACKING_MEMFD) {
+    if (segment->backing == BACKING_MEMFD) {
         segment_name(segment, name);
         segment->fd = fdstore_take(restorer->fdstore, name);
         if (segment->fd < 0)
@@ -108,7 +105,7 @@ static int on_stage_record(void *data, const char *key, const char *value) {
     struct restorer *restorer = data;
     struct stage_record record;
     struct error error = {0};
-    int r = stage_record_parse(value, &record, &error);
+    int r = stage_record_parse_at(key, value, &record, &error);
 
     if (r < 0)
         return restore_add_casualty(restorer, key, true, &error);

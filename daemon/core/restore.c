@@ -51,12 +51,9 @@ static int restore_segment(struct restorer *restorer, const struct region_record
     struct segment *segment;
     int r;
 
-    r = segment_new_existing(&manager->places, record->backing, record->id, record->version,
-                             record->size, record->max_size, -1, &segment);
+    r = region_record_segment(record, &manager->places, &segment);
     if (r < 0)
         return error_set(error, r, "no memory for a segment");
-    segment->huge_pages = record->huge_pages;
-    segment->sealed = record->sealed;
     region->segment = segment;
     r = quota_charge_existing(manager->quota, record->owner_uid, LIMIT_BYTES, record->max_size,
                               &segment->charge);
@@ -133,16 +130,11 @@ static int on_region_record(void *data, const char *key, const char *value) {
     struct restorer *restorer = data;
     struct region_record record;
     struct error error = {0};
-    char expected[RECORD_KEY_MAX];
-    int r = region_record_parse(value, &record, &error);
+    int r = region_record_parse_at(key, value, &record, &error);
 
     if (r < 0)
         return restore_add_casualty(restorer, key, true, &error);
-    region_record_key(record.id, expected);
-    if (strcmp(key, expected) != 0)
-        r = error_set(&error, -EBADMSG, "its id is not that of its key");
-    else
-        r = restore_region(restorer, &record, &error);
+    r = restore_region(restorer, &record, &error);
     if (r < 0 && r != -ENOMEM) {
         log_write(LOG_WARNING,
                   ABOUT(.kind = r == -ENODATA ? LOG_REGION_REAPED : LOG_RECORD_QUARANTINED,
@@ -233,7 +225,7 @@ static int on_holder_record(void *data, const char *key, const char *value) {
     struct restorer *restorer = data;
     struct holder_record record;
     struct error error = {0};
-    int r = holder_record_parse(value, &record, &error);
+    int r = holder_record_parse_at(key, value, &record, &error);
 
     if (r < 0)
         return restore_add_casualty(restorer, key, true, &error);

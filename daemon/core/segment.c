@@ -258,7 +258,8 @@ int segment_check(const struct segment *segment, struct error *error) {
 
     if (segment->backing == BACKING_ADOPTED)
         return check_adopted(segment, error);
-    fd = segment_open(segment, O_RDONLY, error);
+    /* What is in its place may be a FIFO. */
+    fd = segment_open(segment, O_RDONLY | O_NONBLOCK, error);
     if (fd < 0)
         return fd;
     if (fstat(fd, &status) < 0)

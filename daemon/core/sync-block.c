@@ -14,7 +14,7 @@
 #include <string.h>
 
 static enum backing backing_of(const struct region *region) {
-    return region->segment->backing == BACKING_MEMFD ? BACKING_MEMFD : BACKING_SHM;
+    return sync_block_backing(region->segment->backing);
 }
 
 static int init_lock(pthread_mutex_t *lock) {

@@ -11,6 +11,11 @@
 
 #define SYNC_BLOCK_VERSION 0u
 
+/* What the block of a region of that backing is made of. */
+static inline enum backing sync_block_backing(enum backing backing) {
+    return backing == BACKING_MEMFD ? BACKING_MEMFD : BACKING_SHM;
+}
+
 /* Makes the block of a region that has its segment but no record yet: charged to the owner, and
  * whole before it returns. */
 int sync_block_make(struct manager *manager, struct region *region, struct error *error);

@@ -100,10 +100,16 @@ int registry_map(struct registry *registry, struct error *error) {
 
     if (registry->env)
         return 0;
+    if (registry->damaged)
+        return error_set(error, -EUCLEAN, "registry %s is damaged", registry->path);
+    if (registry->read_only)
+        flags = MDB_RDONLY;
     rc = open_environment(registry, registry->path, COMMON_FLAGS | flags);
     if (rc != 0)
         return error_set(error, registry_errno(rc), "cannot map registry %s: %s", registry->path,
                          mdb_strerror(rc));
+    if (registry->read_only)
+        return 0;
     /* LMDB has cut off what was behind the map. */
     registry->has_spare = false;
     registry_keep_spare(registry);
@@ -264,17 +270,26 @@ static int open_file(struct registry *registry, struct error *error) {
     return registry_map(registry, error);
 }
 
-static int lock(struct registry *registry, const char *directory, struct error *error) {
+static int open_home(struct registry *registry, const char *directory, struct error *error) {
     registry->directory = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (registry->directory < 0)
         return error_set(error, -errno, "cannot open %s: %s", directory, strerror(errno));
-    if (mkdirat(registry->directory, "registry", 0700) < 0 && errno != EEXIST)
+    if (!registry->read_only && mkdirat(registry->directory, "registry", 0700) < 0 &&
+        errno != EEXIST)
         return error_set(error, -errno, "cannot make %s/registry: %s", directory, strerror(errno));
     registry->home = openat(registry->directory, "registry", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (registry->home < 0)
         return error_set(error, -errno, "cannot open %s/registry: %s", directory, strerror(errno));
+    return 0;
+}
 
-    registry->owner = openat(registry->home, "owner", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+static int lock(struct registry *registry, const char *directory, struct error *error) {
+    int create = registry->read_only ? 0 : O_CREAT;
+    int r = open_home(registry, directory, error);
+
+    if (r < 0)
+        return r;
+    registry->owner = openat(registry->home, "owner", O_RDWR | create | O_CLOEXEC, 0600);
     if (registry->owner < 0)
         return error_set(error, -errno, "cannot open %s/registry/owner: %s", directory,
                          strerror(errno));
@@ -285,7 +300,9 @@ static int lock(struct registry *registry, const char *directory, struct error *
     return error_set(error, -errno, "cannot lock registry %s: %s", registry->path, strerror(errno));
 }
 
-int registry_open(const char *directory, bool durable, struct registry **ret, struct error *error) {
+/* Its object, locked. */
+static int new_registry(const char *directory, bool durable, bool read_only, struct registry **ret,
+                        struct error *error) {
     _cleanup_(cleanup_registry_close) struct registry *registry = calloc(1, sizeof(*registry));
     int r;
 
@@ -293,19 +310,60 @@ int registry_open(const char *directory, bool durable, struct registry **ret, st
         return error_set(error, -ENOMEM, "no memory");
     registry->directory = registry->home = registry->owner = registry->file = -1;
     registry->durable = durable;
+    registry->read_only = read_only;
     if (asprintf(&registry->path, "%s/registry/%s", directory, REGISTRY_FILE) < 0) {
         registry->path = NULL;
         return error_set(error, -ENOMEM, "no memory");
     }
     r = lock(registry, directory, error);
     if (r == 0)
-        r = find_file(registry, error);
+        *ret = steal_pointer(registry);
+    return r;
+}
+
+static int open_for_writing(struct registry *registry, struct error *error) {
+    int r = find_file(registry, error);
+
+    return r < 0 ? r : open_file(registry, error);
+}
+
+int registry_begin_repair(struct registry *registry, struct error *error) {
+    registry_unmap(registry);
+    registry->read_only = registry->damaged = false;
+    return open_for_writing(registry, error);
+}
+
+int registry_open(const char *directory, bool durable, struct registry **ret, struct error *error) {
+    _cleanup_(cleanup_registry_close) struct registry *registry = NULL;
+    int r = new_registry(directory, durable, false, &registry, error);
+
     if (r == 0)
-        r = open_file(registry, error);
-    if (r < 0)
+        r = open_for_writing(registry, error);
+    if (r == 0)
+        *ret = steal_pointer(registry);
+    return r;
+}
+
+int registry_inspect(const char *directory, bool durable, struct registry **ret,
+                     struct error *error) {
+    _cleanup_(cleanup_registry_close) struct registry *registry = NULL;
+    struct error fault = {0};
+    int r = new_registry(directory, durable, true, &registry, error);
+
+    if (r != 0)
         return r;
-    *ret = steal_pointer(registry);
-    return 0;
+    r = registry_check_file(registry->home, REGISTRY_FILE, &fault);
+    if (r == 0)
+        r = check_format(registry, &fault);
+    registry->damaged = r == -EUCLEAN;
+    if (r < 0)
+        error_set(error, r, "registry %s: %s", registry->path,
+                  r == -ENOENT ? "there is none" : fault.text);
+    else
+        r = registry_map(registry, error);
+    if (r == 0 || r == -EUCLEAN)
+        *ret = steal_pointer(registry);
+    return r;
 }
 
 void registry_close(struct registry *registry) {

@@ -19,6 +19,8 @@ struct registry {
     int file;      /* REGISTRY_FILE, to reserve space in it */
     char *path;    /* of the file */
     bool durable;
+    bool read_only; /* it is only inspected, */
+    bool damaged;   /* and cannot be used as it is */
     bool has_spare; /* space for deletes in a full file system is reserved behind the map */
     size_t size;    /* of the map */
     MDB_env *env;   /* NULL while it is not mapped */

@@ -156,6 +156,10 @@ bool registry_may_have_quarantined(const struct registry *registry, enum registr
     char record[NAME_MAX + 1];
     const struct dirent *entry;
 
+    if (registry->damaged) {
+        close_fd(&fd);
+        return true;
+    }
     if (fd < 0)
         return errno != ENOENT;
     if (!stream) {

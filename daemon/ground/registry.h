@@ -37,6 +37,16 @@ struct registry;
  * -ENOTSUP: a newer shmregd wrote it, and it was left as it is.
  */
 int registry_open(const char *directory, bool durable, struct registry **ret, struct error *error);
+/*
+ * Opens one that is there for reading, and changes nothing. The lock is taken, too. -ENOENT: there is
+ * none. -EUCLEAN: it is damaged: then *ret is all the same a registry, which is locked and has no
+ * records.
+ */
+int registry_inspect(const char *directory, bool durable, struct registry **ret,
+                     struct error *error);
+/* From now on it can be written to: what registry_open() would have done is done. */
+int registry_begin_repair(struct registry *registry, struct error *error);
+
 void registry_close(struct registry *registry);
 DEFINE_CLEANUP(struct registry *, registry_close);
 
@@ -66,7 +76,7 @@ int registry_each(struct registry *registry, enum registry_table table,
 int registry_quarantine(struct registry *registry, enum registry_table table, const char *key,
                         const char *why);
 
-/* True if a record of that key may be in quarantine: it was set aside, or the whole registry was (or
- * nobody can tell). */
+/* True if a record of that key may be in quarantine: it was set aside, or the whole registry was or
+ * will be (or nobody can tell). */
 bool registry_may_have_quarantined(const struct registry *registry, enum registry_table table,
                                    const char *key);

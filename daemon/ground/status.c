@@ -74,9 +74,31 @@ static int make_file(int directory) {
     return steal_fd(&fd);
 }
 
+static int open_existing(int directory, int mode) {
+    return openat(directory, FILE_NAME, mode | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+}
+
+/* With read(2), which fills no hole. */
+int status_page_copy(const char *runtime_directory, struct status_slot **ret) {
+    _cleanup_close_ int directory = open(runtime_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    _cleanup_close_ int fd = directory < 0 ? -1 : open_existing(directory, O_RDONLY);
+    _cleanup_free_ struct status_slot *slots = NULL;
+
+    if (fd < 0)
+        return -errno;
+    if (!is_sound(fd))
+        return -EUCLEAN;
+    slots = malloc(FILE_SIZE);
+    if (!slots)
+        return -ENOMEM;
+    if (read(fd, slots, FILE_SIZE) != (ssize_t)FILE_SIZE)
+        return -EIO;
+    *ret = steal_pointer(slots);
+    return 0;
+}
+
 static int open_file(int directory) {
-    _cleanup_close_ int fd =
-        openat(directory, FILE_NAME, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    _cleanup_close_ int fd = open_existing(directory, O_RDWR);
 
     if (fd >= 0 && is_sound(fd))
         return steal_fd(&fd);

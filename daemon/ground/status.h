@@ -24,6 +24,10 @@ int status_page_open(const char *runtime_directory, struct status_page **ret, st
 void status_page_close(struct status_page *page);
 DEFINE_CLEANUP(struct status_page *, status_page_close);
 
+/* A copy of the page of @runtime_directory for who only inspects it: STATUS_SLOTS slots, to be freed.
+ * -ENOENT; -EUCLEAN: a file that no daemon would go on with is in its place. */
+int status_page_copy(const char *runtime_directory, struct status_slot **ret);
+
 /* An O_RDONLY descriptor for clients; it belongs to the page. */
 int status_page_fd(const struct status_page *page);
 

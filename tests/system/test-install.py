@@ -59,7 +59,7 @@ class InstallTest(unittest.TestCase):
             self.assertTrue(os.path.isfile(installed(path)), path)
 
     def test_programs(self):
-        for path in ("sbin/shmregd", "bin/shmregctl"):
+        for path in ("sbin/shmregd", "bin/shmregctl", "libexec/shmregd/shmreg-fsck"):
             output = run(installed(f"{PREFIX}/{path}"), "--version")
             self.assertRegex(output, rf"^{os.path.basename(path)} \d+\.\d+\.\d+$")
 
@@ -71,7 +71,7 @@ class InstallTest(unittest.TestCase):
         self.assert_installed(f"{systemd_path('tmpfilesdir')}/shmregd.conf")
 
     def test_man_pages_are_where_man_looks(self):
-        for page in ("shmregd.8", "shmregctl.1", "shmregd.json.5", "libshmreg.3"):
+        for page in ("shmregd.8", "shmreg-fsck.8", "shmregctl.1", "shmregd.json.5", "libshmreg.3"):
             self.assert_installed(f"{PREFIX}/{MANDIR}/man{page[-1]}/{page}")
 
     def test_program_builds_with_pkg_config_and_runs(self):
