@@ -1,0 +1,4 @@
+'use strict';
+
+/* The addon, built next to this folder by meson or by npm. */
+module.exports = require('../shmreg.node');

@@ -1,0 +1,29 @@
+#!/usr/bin/env python3
+"""run-with-daemon.py COMMAND...: runs a test of any language against a daemon of its own.
+
+The command finds it by SHMREG_SOCKET and SHMREG_ADMIN_SOCKET; its exit status is passed on. Needs
+SHMREGD in the environment.
+"""
+
+import os
+import subprocess
+import sys
+
+from shmregctl import daemon
+
+
+def main():
+    daemon.start()
+    try:
+        environment = dict(
+            os.environ,
+            SHMREG_SOCKET=daemon.client_socket,
+            SHMREG_ADMIN_SOCKET=daemon.socket,
+        )
+        return subprocess.run(sys.argv[1:], env=environment, check=False).returncode
+    finally:
+        daemon.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
