@@ -9,9 +9,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 packages=(
   # to build
   gcc libc6-dev meson ninja-build pkgconf libevent-dev libjansson-dev liblmdb-dev libsystemd-dev
-  systemd scdoc
+  systemd scdoc python3-dev
   # to test
-  check python3 strace mount procps util-linux
+  check python3 python3-numpy strace mount procps util-linux
 )
 
 usage() {

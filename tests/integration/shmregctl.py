@@ -36,7 +36,12 @@ class Daemon:
         self.socket = root + "/run/admin.sock"
         self.client_socket = root + "/run/client.sock"
         self.configure("{}")
-        with open(root + "/log", "w", encoding="utf-8") as log:
+        self.run()
+
+    def run(self):
+        """Starts it with the directories there are, once more if it has ended."""
+        root = self.directory.name
+        with open(root + "/log", "a", encoding="utf-8") as log:
             self.process = subprocess.Popen(
                 [
                     os.environ["SHMREGD"],
