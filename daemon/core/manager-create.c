@@ -221,11 +221,25 @@ static int check_lifetime(const struct region_spec *spec, const struct client *c
     return 0;
 }
 
-int manager_check_spec(const struct region_spec *spec, const struct client *client, bool attaches,
-                       struct error *error) {
+/* Whoever will own it: only mode and rules are looked at. */
+static int check_rights(const struct region_spec *spec, struct error *error) {
+    struct access access;
+    int r = access_init(&access, 0, 0, spec->mode, spec->acl, ACCESS_NEW, error);
+
+    if (r == 0)
+        access_deinit(&access);
+    return r;
+}
+
+int manager_check_spec(const struct manager *manager, const struct region_spec *spec,
+                       const struct client *client, bool attaches, struct error *error) {
     int r = check_values(spec, error);
 
-    return r < 0 ? r : check_lifetime(spec, client, attaches, error);
+    if (r == 0)
+        r = check_lifetime(spec, client, attaches, error);
+    if (r == 0)
+        r = check_rights(spec, error);
+    return r < 0 ? r : durability_check(spec, manager_backing(manager, spec), error);
 }
 
 int manager_make_region(struct manager *manager, const struct caller *caller,
@@ -270,7 +284,7 @@ static int create(struct manager *manager, const struct caller *caller, const st
 int manager_check_new(struct manager *manager, const struct caller *caller,
                       const struct client *client, const struct region_spec *spec, bool attaches,
                       struct region **ret, struct error *error) {
-    int r = manager_check_spec(spec, client, attaches, error);
+    int r = manager_check_spec(manager, spec, client, attaches, error);
 
     if (r < 0)
         return r;

@@ -87,8 +87,8 @@ int manager_end_region(struct region *region, const struct caller *caller, enum 
                        const char *reason, struct error *error);
 
 /* 0 if a region can be like that; @client would own it, @attaches if it is attached at once. */
-int manager_check_spec(const struct region_spec *spec, const struct client *client, bool attaches,
-                       struct error *error);
+int manager_check_spec(const struct manager *manager, const struct region_spec *spec,
+                       const struct client *client, bool attaches, struct error *error);
 
 /* Checks what a region shall be. *ret becomes NULL, or the region if the request with the spec's tag
  * made it before; -EEXIST if somebody else has. */

@@ -12,29 +12,17 @@
 #include <errno.h>
 #include <fcntl.h>
 
-/* Rights and rules are known to be good before anybody fills memory for them. */
-static int check_new_region(const struct caller *caller, const struct client *client,
-                            const struct region_spec *spec, struct error *error) {
-    struct access access;
-    int r = manager_check_spec(spec, client, client != NULL, error);
-
-    if (r == 0)
-        r = access_init(&access, caller->uid, caller->gid, spec->mode, spec->acl, ACCESS_NEW,
-                        error);
-    if (r == 0)
-        access_deinit(&access);
-    return r;
-}
-
-static int check_version(const struct region_spec *spec, struct error *error) {
+static int check_version(const struct manager *manager, const struct region_spec *spec,
+                         struct error *error) {
     const struct region_spec version = {
         .name = spec->name,
         .size = spec->size,
         .max_size = spec->max_size,
+        .acl = "",
         .attributes = "",
     };
 
-    return manager_check_spec(&version, NULL, true, error);
+    return manager_check_spec(manager, &version, NULL, true, error);
 }
 
 /* For a region that exists, the spec becomes what its next version is. */
@@ -89,7 +77,9 @@ static int stage(struct manager *manager, const struct caller *caller, const str
     if (region && region->segment->backing == BACKING_ADOPTED)
         return error_set(error, -EOPNOTSUPP,
                          "region '%s' is of adopted memory, which nothing can replace", spec.name);
-    r = region ? check_version(&spec, error) : check_new_region(caller, client, &spec, error);
+    /* All is known to be good before anybody fills memory. */
+    r = region ? check_version(manager, &spec, error)
+               : manager_check_spec(manager, &spec, client, client != NULL, error);
     if (r < 0)
         return r;
     if (region)

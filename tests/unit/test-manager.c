@@ -250,6 +250,31 @@ START_TEST(create_and_attach_is_both_or_neither) {
 }
 END_TEST
 
+START_TEST(what_makes_no_region_does_not_open_one_either) {
+    struct region_spec spec = world_spec("there"), bad[3];
+    struct attachment *attachment;
+    struct attachment_fds fds;
+    struct client *client;
+    struct world world;
+    bool created;
+
+    world_init(&world);
+    client = world_client(&world, WORLD_UID, getpid(), 1);
+    world_create(&world, WORLD_UID, &spec);
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+        bad[i] = spec;
+    bad[0].mode = 0700;
+    bad[1].acl = "user:20002:x";
+    bad[2].durability = DURABILITY_PUBLISH;
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+        ck_assert_int_eq(manager_create_and_attach(world.manager, client, &bad[i], true, RIGHT_READ,
+                                                   &attachment, &fds, &created, NULL),
+                         -EINVAL);
+    world_expect_usage(&world, 1, 4096, 0, 1);
+    world_deinit(&world);
+}
+END_TEST
+
 START_TEST(every_limit_is_refused_by_name_and_leaves_nothing) {
     struct region_spec spec = world_spec("one");
     struct caller caller = world_caller(WORLD_UID);
@@ -341,6 +366,7 @@ SUITE_MAIN("manager", a_region_of_each_backing, what_makes_no_region_is_refused_
            a_name_is_taken_until_it_is_destroyed,
            the_same_request_again_is_answered_and_not_repeated, who_may_attach_how,
            an_attach_that_cannot_be_leaves_nothing, create_and_attach_is_both_or_neither,
+           what_makes_no_region_does_not_open_one_either,
            every_limit_is_refused_by_name_and_leaves_nothing,
            without_descriptors_everything_is_refused_and_nothing_left,
            access_and_attributes_change_for_good);
