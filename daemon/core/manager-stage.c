@@ -25,13 +25,23 @@ static int check_version(const struct manager *manager, const struct region_spec
     return manager_check_spec(manager, &version, NULL, true, error);
 }
 
-/* For a region that exists, the spec becomes what its next version is. */
+/* For a region that exists, the spec becomes what its next version is. All else stays with the region,
+ * whatever was asked for. */
 static void follow_region(const struct region *region, struct region_spec *spec) {
-    spec->backing = region->segment->backing;
-    spec->huge_pages = region->segment->huge_pages;
-    if (spec->max_size == 0)
-        spec->max_size =
-            spec->size > region->segment->max_size ? spec->size : region->segment->max_size;
+    const struct segment *old = region->segment;
+    uint64_t max_size = spec->size > old->max_size ? spec->size : old->max_size;
+
+    *spec = (struct region_spec){
+        .name = spec->name,
+        .size = spec->size,
+        .max_size = spec->max_size ? spec->max_size : max_size,
+        .backing = old->backing,
+        .huge_pages = old->huge_pages,
+        .mode = region->access.mode,
+        .acl = "",
+        .attributes = "",
+        .tag = spec->tag,
+    };
 }
 
 static void fill_defaults(const struct manager *manager, struct region_spec *spec) {

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "daemon/core/attachment.h"
+#include "daemon/core/stage.h"
 
 static struct stage *stage(struct world *world, const char *name, uint64_t size) {
     struct caller owner = world_caller(WORLD_UID);
@@ -225,9 +226,41 @@ START_TEST(a_put_that_cannot_be_leaves_the_old_content) {
 }
 END_TEST
 
+START_TEST(a_stage_of_a_region_takes_from_its_request_the_size_only) {
+    struct region_spec spec = world_spec("value");
+    struct attachment *attachment = NULL;
+    struct stage *staged = NULL;
+    struct client *client;
+    struct world world;
+    int fd = -1;
+
+    world_init(&world);
+    world_put(&world, WORLD_UID, "value", "old");
+    client = world_client(&world, WORLD_UID, getpid(), 1);
+    spec.size = 100;
+    spec.mode = 0777;
+    spec.lifetime = UINT32_MAX;
+    spec.durability = UINT32_MAX;
+    spec.acl = "nobody";
+    spec.attributes = "[";
+    ck_assert_int_eq(manager_stage_as_client(world.manager, client, &spec, &staged, &fd, NULL), 0);
+    close_fd(&fd);
+    world_restart(&world);
+    client = world_client(&world, WORLD_UID, getpid(), 1);
+    staged = LIST_FIRST(&client->stages);
+    ck_assert_ptr_nonnull(staged);
+    ck_assert_int_eq(
+        manager_publish_as_client(world.manager, client, staged->id, 1, &attachment, &fd, NULL), 0);
+    ck_assert_uint_eq(attachment->segment->size, 100);
+    ck_assert_uint_eq(attachment->region->access.mode, DEFAULT_MODE);
+    world_deinit(&world);
+}
+END_TEST
+
 SUITE_MAIN("manager-publish", a_put_makes_a_region_and_then_versions_of_it,
            a_version_of_each_backing_outlives_the_daemon, who_has_the_old_version_keeps_it_whole,
            a_stage_is_nobodys_until_it_is_published, a_stage_that_is_freed_leaves_nothing,
            a_stage_left_by_a_killed_daemon_is_swept,
            a_publish_is_refused_when_the_region_is_another_one_by_then, who_may_publish,
+           a_stage_of_a_region_takes_from_its_request_the_size_only,
            a_put_that_cannot_be_leaves_the_old_content);
