@@ -67,7 +67,7 @@ function startWorker(code) {
 
 /* Turns of the event loop, in which what was closed is given back, and full collections. */
 async function collect() {
-  for (let i = 0; i < 5; i++) {
+  for (let i = 0; i < 3; i++) {
     global.gc();
     await new Promise(setImmediate);
   }

@@ -64,23 +64,17 @@ function threadLock(region, ownerDied) {
   );
 }
 
-/* Owned by a thread that keeps it; while it is, it is among `kept`. */
-function keptLock([keeper, ownerDied], kept) {
-  const lock = new Lock(
+/* Owned by a thread that keeps it. */
+function keptLock([keeper, ownerDied]) {
+  return new Lock(
     {
       recovered: () => native.keeperCall(keeper, RECOVERED),
       writeBegin: () => native.keeperCall(keeper, WRITE_BEGIN),
       writeEnd: () => native.keeperCall(keeper, WRITE_END),
-      unlock: () => {
-        kept.delete(lock);
-        native.end(keeper);
-      },
+      unlock: () => native.end(keeper),
     },
     ownerDied,
   );
-
-  kept.add(lock);
-  return lock;
 }
 
 module.exports = { Lock, threadLock, keptLock };

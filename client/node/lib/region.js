@@ -20,7 +20,7 @@ class Region {
   #attributes;
   #buffer;
   #closed = false;
-  #locks = new Set();
+  #lock; /* the last one awaited, weakly: there is one at most that is held */
 
   /* Only Connection makes one. */
   constructor(connection, news, box, { name, writable, attributes }) {
@@ -135,8 +135,9 @@ class Region {
   }
 
   async lockAsync(options = {}) {
-    const lock = keptLock(await native.keepLock(this.#box, timeout(options.timeout)), this.#locks);
+    const lock = keptLock(await native.keepLock(this.#box, timeout(options.timeout)));
 
+    this.#lock = new WeakRef(lock);
     if (!this.#closed) return lock;
     lock.unlock();
     throw Object.assign(new Error(`region '${this.#name}' was closed meanwhile`), ECANCELED);
@@ -173,7 +174,7 @@ class Region {
     if (this.#closed) return;
     this.#closed = true;
     this.#news.remove(this.#id, this);
-    for (const lock of [...this.#locks]) lock.unlock();
+    this.#lock?.deref()?.unlock();
     native.detach(this.#box);
     this.#buffer = undefined;
     native.end(this.#box);
