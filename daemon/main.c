@@ -6,6 +6,7 @@
  */
 #include "daemon/faces/admin.h"
 #include "daemon/faces/server.h"
+#include "daemon/faces/turns.h"
 #include "daemon/ground/log.h"
 #include "daemon/core/clock.h"
 #include "daemon/options.h"
@@ -109,7 +110,7 @@ static int watch_signal(struct daemon *daemon, int signal, event_callback_fn fun
 }
 
 static int start_loop(struct daemon *daemon, struct error *error) {
-    daemon->base = event_base_new();
+    daemon->base = turns_new_base();
     if (!daemon->base || watch_signal(daemon, SIGTERM, on_stop, &daemon->terminated) < 0 ||
         watch_signal(daemon, SIGINT, on_stop, &daemon->interrupted) < 0 ||
         watch_signal(daemon, SIGHUP, on_hangup, &daemon->hung_up) < 0 ||

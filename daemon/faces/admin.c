@@ -5,6 +5,7 @@
 
 #include "daemon/faces/admin-private.h"
 #include "daemon/faces/listener.h"
+#include "daemon/faces/offence.h"
 #include "daemon/faces/peer.h"
 #include "daemon/ground/log.h"
 
@@ -21,6 +22,7 @@ struct admin {
     struct listener *listener;
     LIST_HEAD(, admin_connection) connections;
     unsigned n_connections, n_uncharged;
+    struct offence_log offences;
 };
 
 const struct admin_options *admin_options(const struct admin *admin) {
@@ -77,13 +79,9 @@ static void on_call(void *data, const struct varlink_call *call) {
 
 static void on_ended(void *data, const char *why) {
     struct admin_connection *connection = data;
-    const struct caller *caller = &connection->caller;
 
     if (why)
-        log_write(
-            LOG_NOTICE,
-            ABOUT(.kind = LOG_CLIENT_CUT_OFF, .client_pid = caller->pid, .client_uid = caller->uid),
-            "admin socket: user %u, process %d cut off: %s", caller->uid, caller->pid, why);
+        offence_report(&connection->admin->offences, &connection->caller, why);
     end_connection(connection);
 }
 
@@ -109,6 +107,7 @@ static int start_deadline(struct admin_connection *connection) {
 }
 
 static int add_connection(struct admin *admin, int fd) {
+    const struct config *config = manager_config(admin->options.manager);
     _cleanup_close_ int owned = fd, pidfd = -1;
     _cleanup_(cleanup_connection_free) struct admin_connection *connection =
         calloc(1, sizeof(*connection));
@@ -118,14 +117,14 @@ static int add_connection(struct admin *admin, int fd) {
         return -ENOMEM;
     connection->admin = admin;
     connection->manager = admin->options.manager;
-    r = peer_read(owned, manager_config(connection->manager), &connection->caller, &pidfd);
+    r = peer_read(owned, config, &connection->caller, &pidfd);
     if (r < 0)
         return r;
     if (charge_connection(connection, NULL) < 0)
         r = start_deadline(connection);
     if (r == 0)
-        r = varlink_connection_new(admin->options.base, steal_fd(&owned), &connection_events,
-                                   connection, &connection->varlink);
+        r = varlink_connection_new(admin->options.base, steal_fd(&owned), &config->timeouts,
+                                   &connection_events, connection, &connection->varlink);
     if (r < 0)
         return r;
     LIST_INSERT_HEAD(&admin->connections, connection, link);

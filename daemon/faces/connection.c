@@ -4,7 +4,7 @@
 #include "daemon/faces/connection.h"
 
 #include "daemon/faces/disposal.h"
-#include "daemon/ground/log.h"
+#include "daemon/faces/turns.h"
 
 #include <errno.h>
 #include <linux/sockios.h>
@@ -14,6 +14,11 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+
+/* A client is looked at for requests that wait already after so many. */
+#define REQUESTS_PER_LOOK 16u
+/* One that sends ahead has its turn at least as often. */
+static const struct timeval turn_overdue = {.tv_usec = 10000};
 
 #define READABLE EV_READ
 #define WRITABLE EV_WRITE
@@ -39,7 +44,41 @@ static int wait_for(struct connection *connection, short what) {
     event_del(connection->event);
     event_assign(connection->event, base, connection->fd, (short)(what | EV_PERSIST), callback,
                  connection);
+    event_priority_set(connection->event, connection->ahead ? TURN_LATER : TURN_NORMAL);
     return event_add(connection->event, NULL) < 0 ? -ENOMEM : 0;
+}
+
+static const struct timeouts *timeouts_of(const struct connection *connection) {
+    return &manager_config(connection->dispatcher->manager)->timeouts;
+}
+
+static int start_clock(struct connection *connection, uint32_t seconds) {
+    return event_add(connection->clock, &(struct timeval){.tv_sec = seconds}) < 0 ? -ENOMEM : 0;
+}
+
+/* Who sends ahead, and has one request answered, waits for another turn. */
+static int take_turns(struct connection *connection) {
+    int waiting = 0, r = 0;
+    bool ahead;
+
+    if (++connection->n_requests % REQUESTS_PER_LOOK == 0) {
+        ahead = ioctl(connection->fd, FIONREAD, &waiting) == 0 && waiting > 0;
+        if (ahead != connection->ahead) {
+            connection->ahead = ahead;
+            event_del(connection->clock);
+            r = wait_for(connection, READABLE);
+        }
+    }
+    if (r == 0 && connection->ahead)
+        r = event_add(connection->clock, &turn_overdue) < 0 ? -ENOMEM : 0;
+    return r;
+}
+
+/* Nobody waits for a turn whose connection does something else. */
+static void leave_turns(struct connection *connection) {
+    if (connection->ahead)
+        event_del(connection->clock);
+    connection->ahead = false;
 }
 
 /* Takes over what the socket has no room for. */
@@ -53,6 +92,9 @@ static int keep(struct connection *connection, struct reply *reply) {
     }
     memcpy(connection->pending, reply, used);
     reply->fds.count = 0;
+    leave_turns(connection);
+    if (connection->greeted && start_clock(connection, timeouts_of(connection)->reply) < 0)
+        return -ENOMEM;
     return wait_for(connection, WRITABLE);
 }
 
@@ -106,16 +148,9 @@ void connection_tell_news(struct connection *connection) {
 }
 
 /* Says once why a client is being cut off. */
-static void log_cut_off(const struct connection *connection, const struct error *error) {
-    const struct caller *caller;
-
-    if (!connection->client)
-        return;
-    caller = &connection->client->caller;
-    log_write(
-        LOG_WARNING,
-        ABOUT(.kind = LOG_CLIENT_CUT_OFF, .client_pid = caller->pid, .client_uid = caller->uid),
-        "process %d of user %u is cut off: %s", caller->pid, caller->uid, error->text);
+static void log_cut_off(const struct connection *connection, const char *why) {
+    if (connection->client)
+        offence_report(connection->offences, &connection->client->caller, why);
 }
 
 /* A reply of the task. One that is not the last only tells of progress: where the socket has no room
@@ -137,6 +172,7 @@ static int take_task(struct connection *connection) {
     connection->task = steal_pointer(connection->dispatcher->task);
     connection->task->replied = on_replied;
     connection->task->data = connection;
+    leave_turns(connection);
     return wait_for(connection, HUNG_UP);
 }
 
@@ -151,7 +187,11 @@ static int serve(struct connection *connection, size_t size) {
     if (connection->client) {
         served = dispatch(dispatcher, connection->client, size, &error);
         if (served < 0)
-            log_cut_off(connection, &error);
+            log_cut_off(connection, error.text);
+        if (!connection->greeted && connection->client->id != 0) {
+            connection->greeted = true;
+            event_del(connection->clock);
+        }
     } else {
         served = connection->refusal->code;
         dispatch_refusal(dispatcher, size, connection->refusal);
@@ -165,13 +205,14 @@ static int serve(struct connection *connection, size_t size) {
         return keep(connection, reply);
     if (r < 0 || served < 0)
         return r < 0 ? r : served;
-    return connection->news ? go_on(connection) : 0;
+    if (connection->news)
+        r = go_on(connection);
+    return r == 0 && connection->greeted && !connection->news ? take_turns(connection) : r;
 }
 
 static void on_readable(int fd, short what, void *data) {
     struct connection *connection = data;
     struct dispatcher *dispatcher = connection->dispatcher;
-    struct error error;
     int r = packet_receive(fd, dispatcher->request, sizeof(dispatcher->request),
                            &dispatcher->request_fds);
     bool ends;
@@ -179,10 +220,8 @@ static void on_readable(int fd, short what, void *data) {
     (void)what;
     if (r == -EAGAIN)
         return;
-    if (r == -EBADMSG) {
-        error_set(&error, r, "a message that is too large or has too many descriptors");
-        log_cut_off(connection, &error);
-    }
+    if (r == -EBADMSG)
+        log_cut_off(connection, "a message that is too large or has too many descriptors");
     ends = r <= 0 || serve(connection, (size_t)r) < 0;
     disposal_close(&dispatcher->request_fds);
     if (ends)
@@ -197,6 +236,8 @@ static void on_writable(int fd, short what, void *data) {
     (void)what;
     if (r == -EAGAIN)
         return;
+    if (connection->pending && connection->greeted)
+        event_del(connection->clock);
     free(steal_pointer(connection->pending));
     if (r < 0 || go_on(connection) < 0)
         end(connection);
@@ -210,8 +251,27 @@ static void on_hang_up(int fd, short what, void *data) {
         end(data);
 }
 
-int connection_new(struct dispatcher *dispatcher, struct event_base *base, int fd,
-                   struct client *client, const struct error *refusal,
+/* Time is up. */
+static void on_clock(int fd, short what, void *data) {
+    struct connection *connection = data;
+
+    (void)fd;
+    (void)what;
+    if (connection->ahead) {
+        connection->ahead = false;
+        if (!connection->news && wait_for(connection, READABLE) < 0)
+            end(connection);
+        return;
+    }
+    log_cut_off(connection, connection->greeted
+                                ? "it has not read its replies for too long (timeouts.reply)"
+                                : "it has not said hello in time (timeouts.hello)");
+    end(connection);
+}
+
+int connection_new(struct dispatcher *dispatcher, struct offence_log *offences,
+                   struct event_base *base, int fd, struct client *client,
+                   const struct error *refusal,
                    void (*ended)(void *data, struct connection *connection), void *data,
                    struct connection **ret) {
     _cleanup_close_ int socket = fd;
@@ -222,6 +282,7 @@ int connection_new(struct dispatcher *dispatcher, struct event_base *base, int f
         return -ENOMEM;
     *connection = (struct connection){
         .dispatcher = dispatcher,
+        .offences = offences,
         .client = client,
         .fd = steal_fd(&socket),
         .ended = ended,
@@ -229,7 +290,9 @@ int connection_new(struct dispatcher *dispatcher, struct event_base *base, int f
     };
     connection->event =
         event_new(base, connection->fd, EV_READ | EV_PERSIST, on_readable, connection);
-    if (!connection->event || event_add(connection->event, NULL) < 0)
+    connection->clock = evtimer_new(base, on_clock, connection);
+    if (!connection->event || !connection->clock || event_add(connection->event, NULL) < 0 ||
+        start_clock(connection, timeouts_of(connection)->hello) < 0)
         return -ENOMEM;
     if (!client) {
         connection->refusal = malloc(sizeof(*refusal));
@@ -248,6 +311,8 @@ void connection_free(struct connection *connection) {
         connection->task->cancel(connection->task);
     if (connection->event)
         event_free(connection->event);
+    if (connection->clock)
+        event_free(connection->clock);
     if (connection->pending)
         packet_fds_close(&connection->pending->fds);
     free(connection->pending);

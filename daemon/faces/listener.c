@@ -3,6 +3,7 @@
  */
 #include "daemon/faces/listener.h"
 
+#include "daemon/core/clock.h"
 #include "daemon/ground/log.h"
 
 #include <errno.h>
@@ -12,16 +13,21 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* Connections taken in before others have their turn. */
-#define ACCEPTS_PER_TURN 64
+/* Connections taken in before others have their turn, */
+#define ACCEPTS_PER_TURN 4
+/* and within one period: whoever connects without end leaves time for those who are there. */
+#define ACCEPTS_PER_PERIOD 64
+#define PERIOD_USEC 10000u
 
-static const struct timeval pause_length = {.tv_usec = 200000};
+static const struct timeval calm_down = {.tv_usec = PERIOD_USEC}, give_time = {.tv_usec = 200000};
 
 struct listener {
     int fd;
     struct event *readable; /* a connection is there */
     struct event *paused;   /* the pause is over */
     bool failing;           /* the last accept failed, and the log says so */
+    uint64_t period_usec;   /* it began */
+    unsigned accepts;       /* in it */
     listener_accepted accepted;
     void *data;
 };
@@ -31,12 +37,25 @@ static bool is_passing(int error) {
     return error == EINTR || error == ECONNABORTED || error == EPROTO;
 }
 
-static void pause_listening(struct listener *listener, int error) {
+static void pause_listening(struct listener *listener, const struct timeval *length) {
+    event_del(listener->readable);
+    event_add(listener->paused, length);
+}
+
+static void give_up(struct listener *listener, int error) {
     if (!listener->failing)
         log_warning("cannot accept connections: %s", strerror(error));
     listener->failing = true;
-    event_del(listener->readable);
-    event_add(listener->paused, &pause_length);
+    pause_listening(listener, &give_time);
+}
+
+static bool is_storm(struct listener *listener) {
+    if (listener->accepts++ == 0)
+        listener->period_usec = clock_usec(CLOCK_MONOTONIC);
+    if (listener->accepts < ACCEPTS_PER_PERIOD)
+        return false;
+    listener->accepts = 0;
+    return clock_usec(CLOCK_MONOTONIC) - listener->period_usec < PERIOD_USEC;
 }
 
 static void on_readable(int fd, short what, void *data) {
@@ -49,12 +68,16 @@ static void on_readable(int fd, short what, void *data) {
         if (connection >= 0) {
             listener->failing = false;
             listener->accepted(listener->data, connection);
+            if (is_storm(listener)) {
+                pause_listening(listener, &calm_down);
+                return;
+            }
             continue;
         }
         if (is_passing(errno))
             continue;
         if (errno != EAGAIN)
-            pause_listening(listener, errno);
+            give_up(listener, errno);
         return;
     }
 }

@@ -2,7 +2,8 @@
  * Listener: takes in the connections of a listening socket
  *
  * It never spins: where accept4(2) fails for want of descriptors or memory, connections wait in the
- * kernel's queue for a moment, and it tries again.
+ * kernel's queue for a moment, and it tries again. And they wait for a moment when there are too many
+ * at once.
  */
 #pragma once
 

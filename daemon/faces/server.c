@@ -6,7 +6,6 @@
 #include "daemon/faces/connection.h"
 #include "daemon/faces/listener.h"
 #include "daemon/faces/peer.h"
-#include "daemon/ground/log.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -22,6 +21,7 @@ struct server {
     struct listener *listener;
     struct dispatcher dispatcher;
     struct observer observer;
+    struct offence_log offences;
     struct connections served, refused;
     unsigned n_served, n_refused;
 };
@@ -56,8 +56,8 @@ static void refuse(struct server *server, int fd, const struct error *why) {
 
     if (server->n_refused == REFUSED_MAX)
         on_refused_ended(server, TAILQ_FIRST(&server->refused));
-    if (connection_new(&server->dispatcher, server->options.base, fd, NULL, why, on_refused_ended,
-                       server, &connection) < 0)
+    if (connection_new(&server->dispatcher, &server->offences, server->options.base, fd, NULL, why,
+                       on_refused_ended, server, &connection) < 0)
         return;
     TAILQ_INSERT_TAIL(&server->refused, connection, link);
     server->n_refused++;
@@ -86,8 +86,8 @@ static void on_accepted(void *data, int fd) {
         refuse(server, fd, &error);
         return;
     }
-    if (connection_new(&server->dispatcher, server->options.base, fd, client, NULL, on_ended,
-                       server, &connection) < 0) {
+    if (connection_new(&server->dispatcher, &server->offences, server->options.base, fd, client,
+                       NULL, on_ended, server, &connection) < 0) {
         manager_remove_client(server->options.manager, client);
         return;
     }
@@ -114,6 +114,7 @@ int server_new(const struct server_options *options, int listen_fd, struct serve
         return -ENOMEM;
     /* The buffers of the dispatcher need no zeroes. */
     server->options = *options;
+    server->offences = (struct offence_log){0};
     server->listener = NULL;
     server->dispatcher.manager = options->manager;
     server->observer = (struct observer){.moved = on_moved};

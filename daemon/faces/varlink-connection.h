@@ -4,7 +4,9 @@
  * JSON objects, each ended by a NUL byte, on a stream socket (https://varlink.org). Calls are
  * answered one after the other, in the order they came; a reply in parts, or one that waits for
  * things to happen, holds up those behind it. What a peer can make the daemon keep is bounded: one
- * message of input, and output that is produced only as the peer reads it.
+ * message of input, and output that is produced only as the peer reads it; and so is the time that
+ * it takes over its first call, over each one that it has begun, and to read. Whoever has more than a
+ * turn's work waiting leaves twice that time to others.
  */
 #pragma once
 
@@ -14,6 +16,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "daemon/ground/config.h"
 #include "proto/cleanup.h"
 
 #define VARLINK_MESSAGE_MAX 262144u /* bytes: 256 KiB */
@@ -46,8 +49,9 @@ struct varlink_stream {
 };
 
 /* @fd becomes the connection's own, also on error. 0 or a negative errno. */
-int varlink_connection_new(struct event_base *base, int fd, const struct varlink_events *events,
-                           void *data, struct varlink_connection **ret);
+int varlink_connection_new(struct event_base *base, int fd, const struct timeouts *timeouts,
+                           const struct varlink_events *events, void *data,
+                           struct varlink_connection **ret);
 void varlink_connection_free(struct varlink_connection *connection);
 DEFINE_CLEANUP(struct varlink_connection *, varlink_connection_free);
 

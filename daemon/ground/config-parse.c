@@ -18,6 +18,7 @@
 #include "daemon/ground/config-position.h"
 
 #define DEPTH_MAX 4
+#define TIMEOUT_MAX 86400 /* a day, in seconds */
 
 struct reader {
     struct config *config;
@@ -263,6 +264,27 @@ static int read_all_limits(struct reader *reader, const json_t *value, void *tar
     return read_members(reader, value, read_known_key, keys);
 }
 
+static int read_seconds(struct reader *reader, const json_t *value, void *target) {
+    json_int_t seconds = json_integer_value(value); /* 0 for what is no number */
+
+    if (seconds < 1 || seconds > TIMEOUT_MAX)
+        return mistake(reader, "must be a whole number of seconds from 1 to %d", TIMEOUT_MAX);
+    *(uint32_t *)target = (uint32_t)seconds;
+    return 0;
+}
+
+static int read_timeouts(struct reader *reader, const json_t *value, void *target) {
+    struct timeouts *timeouts = target;
+    const struct key keys[] = {
+        {"hello", read_seconds, &timeouts->hello},
+        {"request", read_seconds, &timeouts->request},
+        {"reply", read_seconds, &timeouts->reply},
+        {NULL},
+    };
+
+    return read_members(reader, value, read_known_key, keys);
+}
+
 int config_parse(struct config *config, const char *file, const char *text, struct error *error) {
     struct reader reader = {.config = config, .file = file, .text = text, .error = error};
     const struct key keys[] = {
@@ -270,6 +292,7 @@ int config_parse(struct config *config, const char *file, const char *text, stru
         {"default_backing", read_backing, &config->default_backing},
         {"log_level", read_level, &config->log_level},
         {"limits", read_all_limits, config},
+        {"timeouts", read_timeouts, &config->timeouts},
         {NULL},
     };
     json_error_t fault;

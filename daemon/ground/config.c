@@ -38,6 +38,7 @@ static const struct config defaults = {
             [LIMIT_ATTACHMENTS] = 262144,
             [LIMIT_BYTES] = LIMIT_NONE,
         },
+    .timeouts = {.hello = 10, .request = 10, .reply = 30},
 };
 
 /* The directory of a user's own configuration; NULL: no memory. */

@@ -22,6 +22,13 @@ struct user_limits {
     struct limits limits;
 };
 
+/* How long the daemon waits for a peer that is in the middle of something, in seconds. */
+struct timeouts {
+    uint32_t hello;   /* from the connection to its first message */
+    uint32_t request; /* from the first byte of a message to its last */
+    uint32_t reply;   /* while a reply cannot be sent, because those before it are not read */
+};
+
 struct config {
     char **files; /* that it was read from, in order */
     size_t n_files;
@@ -35,6 +42,8 @@ struct config {
     struct limits user;  /* of each user who has none of his own */
     struct user_limits *users;
     size_t n_users;
+
+    struct timeouts timeouts;
 };
 
 /*

@@ -53,6 +53,8 @@ START_TEST(nothing_has_to_be_configured) {
     ck_assert_int_eq(config->log_level, LOG_INFO);
     ck_assert_uint_eq(config->total.most[LIMIT_BYTES], LIMIT_NONE);
     ck_assert_uint_eq(config->total.most[LIMIT_CONNECTIONS], 16384);
+    ck_assert_uint_eq(config->timeouts.hello, 10);
+    ck_assert_uint_eq(config->timeouts.reply, 30);
     ck_assert_uint_eq(config_user_limits(config, 20001)->most[LIMIT_REGIONS], 65536);
     config_free(config);
 }
@@ -186,6 +188,10 @@ static const struct {
     {"{\"admin_group\": null}", ":1: admin_group: must be the name of a group"},
     {"[]", ":1: must be an object"},
     {"{\"limits\": []}", ":1: limits: must be an object"},
+    {"{\"timeouts\": {\n\"hello\": 0}}",
+     ":2: timeouts.hello: must be a whole number of seconds from 1 to 86400"},
+    {"{\"timeouts\": {\"reply\": \"30\"}}",
+     ":1: timeouts.reply: must be a whole number of seconds from 1 to 86400"},
     {"{\"limits\": {\n\"everybody\": {}}}", ":2: limits.everybody: unknown key"},
     {"{\"limits\": {\n\"total\": {\n\"region\": 1}}}", ":3: limits.total.region: unknown key"},
     /* The same key elsewhere, in strings and nested, does not lead astray. */

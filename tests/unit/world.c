@@ -28,7 +28,10 @@ static void no_limits(struct limits *limits) {
 }
 
 void world_init(struct world *world) {
-    *world = (struct world){.config = {.default_backing = BACKING_SHM}};
+    *world = (struct world){.config = {
+                                .default_backing = BACKING_SHM,
+                                .timeouts = {.hello = 60, .request = 60, .reply = 60},
+                            }};
     no_limits(&world->config.total);
     no_limits(&world->config.user);
     strcpy(world->directory, "/tmp/shmreg-unit-XXXXXX");
