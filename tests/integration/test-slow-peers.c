@@ -33,6 +33,16 @@ static void expect_others_served(void) {
     shmreg_close(open_region(witness, "region", SHMREG_READ));
 }
 
+/* So that answers are large. */
+static void describe_at_length(void) {
+    char attributes[4000];
+
+    memset(attributes, 'x', sizeof(attributes));
+    memcpy(attributes, "{\"", 2);
+    strcpy(attributes + sizeof(attributes) - 6, "\":1}");
+    expect_ok(shmreg_set_attributes(witness, "region", attributes));
+}
+
 static bool is_logged(void *data) {
     return daemon_has_logged(&daemon_, data);
 }
@@ -152,6 +162,7 @@ START_TEST(test_answers_that_nobody_reads) {
     _cleanup_close_ int fd = -1;
 
     setup();
+    describe_at_length();
     fd = connect_admin();
     flood(fd, call, sizeof(call));
     wait_cut_off(fd);
