@@ -3,8 +3,6 @@
  */
 #include "tests/fuzz/core.h"
 
-#include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -14,9 +12,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-#include "daemon/ground/log.h"
 #include "tests/fuzz/fuzz.h"
-#include "tests/support/private-mounts.h"
+#include "tests/fuzz/place.h"
 
 /* A process that was forked early makes the processes that are asked for: this one, if it forked, would
  * then copy each page that it writes to. */
@@ -57,30 +54,6 @@ static void start_spawner(void) {
     spawner = ends[0];
 }
 
-static void prepare_process(void) {
-    static bool is_prepared;
-
-    if (is_prepared)
-        return;
-    is_prepared = true;
-    log_open(true);
-    log_set_level(LOG_CRIT);
-    start_spawner();
-    if (private_mounts() == 0)
-        fuzz_check(mount("tmpfs", "/dev/shm", "tmpfs", 0, "mode=1777") == 0);
-}
-
-static unsigned count_entries(const char *directory, const char *prefix) {
-    _cleanup_closedir_ DIR *stream = opendir(directory);
-    const struct dirent *entry;
-    unsigned count = 0;
-
-    fuzz_check(stream);
-    while ((entry = readdir(stream)))
-        count += strncmp(entry->d_name, prefix, strlen(prefix)) == 0;
-    return count;
-}
-
 static void start(struct core *core) {
     const struct manager_options options = {
         .base = core->base,
@@ -98,15 +71,18 @@ static void start(struct core *core) {
 }
 
 void core_init(struct core *core) {
-    prepare_process();
+    char place[PLACE_MAX];
+
+    place_make(place);
+    if (spawner < 0)
+        start_spawner();
     *core = (struct core){
-        .directory = "/dev/shm/shmreg-fuzz-XXXXXX",
         .config.default_backing = BACKING_SHM,
         .descriptors = count_entries("/proc/self/fd", ""),
     };
     for (enum limit_kind kind = 0; kind < LIMIT_KIND_COUNT; kind++)
         core->config.total.most[kind] = core->config.user.most[kind] = LIMIT_NONE;
-    fuzz_check(mkdtemp(core->directory));
+    strcpy(core->directory, place);
     snprintf(core->runtime, sizeof(core->runtime), "%s/run", core->directory);
     snprintf(core->state, sizeof(core->state), "%s/state", core->directory);
     fuzz_check(mkdir(core->runtime, 0755) == 0 && mkdir(core->state, 0700) == 0);
@@ -133,13 +109,6 @@ static void expect_no_segments(const struct core *core) {
     fuzz_check(count_entries(segments, prefix) == 0);
 }
 
-static int remove_one(const char *path, const struct stat *status, int type, struct FTW *walk) {
-    (void)status;
-    (void)type;
-    (void)walk;
-    return remove(path);
-}
-
 void core_deinit(struct core *core) {
     for (enum limit_kind kind = 0; kind < LIMIT_KIND_COUNT; kind++)
         fuzz_check(quota_used(manager_quota(core->manager), kind) == 0);
@@ -147,7 +116,7 @@ void core_deinit(struct core *core) {
     expect_no_segments(core);
     manager_free(core->manager);
     event_base_free(core->base);
-    fuzz_check(nftw(core->directory, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0);
+    place_remove(core->directory);
     fuzz_check(count_entries("/proc/self/fd", "") == core->descriptors);
 }
 

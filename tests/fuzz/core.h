@@ -1,8 +1,7 @@
 /*
  * Core: a manager in directories of its own, for fuzz targets
  *
- * Where the process may, everything is in file systems that only it sees, so an input that stops it
- * leaves nothing behind. What must not fail does not.
+ * What must not fail does not.
  */
 #pragma once
 
@@ -10,9 +9,10 @@
 #include <sys/types.h>
 
 #include "daemon/core/manager.h"
+#include "tests/fuzz/place.h"
 
 struct core {
-    char directory[64], runtime[80], state[80];
+    char directory[PLACE_MAX], runtime[80], state[80];
     struct event_base *base;
     struct config config; /* no limits */
     struct fdstore fdstore;

@@ -9,7 +9,8 @@
 #include "proto/rights.h"
 #include "tests/fuzz/fuzz.h"
 
-const char *const model_names[NAMES + BAD_NAMES] = {"a", "b", "dir", "dir/d", "e", "", ".hidden", "dir//d"};
+const char *const model_names[NAMES + BAD_NAMES] = {"a", "b", "dir",     "dir/d",
+                                                    "e", "",  ".hidden", "dir//d"};
 const uid_t model_uids[ACTORS] = {20001, 20001, 20002, 0};
 const char *const model_attributes[ATTRIBUTES] = {"", "{\"dtype\":\"f4\"}", "[]", "{"};
 const char *const model_acls[ACLS] = {
