@@ -11,7 +11,7 @@ packages=(
   gcc libc6-dev meson ninja-build pkgconf libevent-dev libjansson-dev liblmdb-dev libsystemd-dev
   systemd scdoc python3-dev
   # to test
-  check python3 python3-numpy strace mount procps util-linux
+  check g++ python3 python3-numpy strace mount procps util-linux
 )
 
 usage() {
@@ -56,9 +56,16 @@ is_installed() {
   [[ $(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null) == installed ]]
 }
 
+# Debian's, or somebody else's, which is then left alone.
+have_node() {
+  command -v node >/dev/null && command -v npm >/dev/null &&
+    node -e 'process.exit(!fs.existsSync(path.resolve(process.execPath, "../../include/node/node_api.h")))'
+}
+
 install_packages() {
   local package missing=()
 
+  have_node || packages+=(nodejs libnode-dev npm)
   for package in "${packages[@]}"; do
     is_installed "$package" || missing+=("$package")
   done
