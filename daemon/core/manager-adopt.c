@@ -84,6 +84,8 @@ static int adopt(struct manager *manager, struct client *client, const struct re
 int manager_adopt(struct manager *manager, struct client *client, const struct region_spec *spec,
                   int fd, uint32_t access, struct attachment **ret, struct attachment_fds *ret_fds,
                   struct error *error) {
+    /* What the same request has made before stays, whatever becomes of its repetition. */
+    bool is_new = !manager_lookup(manager, spec->name);
     struct region *region;
     struct error ignored;
     int r = adopt(manager, client, spec, fd, access != 0, &region, error);
@@ -91,7 +93,7 @@ int manager_adopt(struct manager *manager, struct client *client, const struct r
     if (r < 0 || access == 0)
         return r;
     r = manager_attach(manager, client, spec->name, access, ret, ret_fds, error);
-    if (r < 0)
+    if (r < 0 && is_new)
         manager_end_region(region, &client->caller, REGION_DESTROYED,
                            "its adopter could not attach", &ignored);
     return r;

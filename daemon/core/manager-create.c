@@ -313,6 +313,8 @@ int manager_create_and_attach(struct manager *manager, struct client *client,
                               const struct region_spec *spec, bool existing_ok, uint32_t access,
                               struct attachment **ret, struct attachment_fds *ret_fds,
                               bool *ret_created, struct error *error) {
+    /* What the same request has made before stays, whatever becomes of its repetition. */
+    bool is_new = !manager_lookup(manager, spec->name);
     struct region *region;
     struct error ignored;
     int r = manager_check_access(access, error);
@@ -324,7 +326,7 @@ int manager_create_and_attach(struct manager *manager, struct client *client,
     if (r < 0 && !(r == -EEXIST && existing_ok))
         return r;
     r = manager_attach(manager, client, spec->name, access, ret, ret_fds, error);
-    if (r < 0 && *ret_created)
+    if (r < 0 && *ret_created && is_new)
         manager_end_region(region, &client->caller, REGION_DESTROYED,
                            "its creator could not attach", &ignored);
     return r;

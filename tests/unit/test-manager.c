@@ -250,6 +250,30 @@ START_TEST(create_and_attach_is_both_or_neither) {
 }
 END_TEST
 
+START_TEST(a_repeated_request_that_cannot_attach_leaves_what_it_made) {
+    struct region_spec spec = world_spec("made");
+    struct attachment *attachment;
+    struct attachment_fds fds;
+    struct client *client;
+    struct world world;
+    bool created;
+
+    world_init(&world);
+    spec.tag = (struct request_tag){.client_id = 1, .serial = 5};
+    client = world_client(&world, WORLD_UID, getpid(), 1);
+    world_create_attached(client, &spec);
+    world_restart(&world);
+    client = world_client(&world, WORLD_UID, getpid(), 1);
+    world.config.user.most[LIMIT_ATTACHMENTS] = 1;
+    ck_assert_int_eq(manager_create_and_attach(world.manager, client, &spec, false, RIGHT_WRITE,
+                                               &attachment, &fds, &created, NULL),
+                     -EDQUOT);
+    ck_assert(world_has(&world, "made"));
+    world_expect_usage(&world, 1, 4096, 1, 1);
+    world_deinit(&world);
+}
+END_TEST
+
 START_TEST(what_makes_no_region_does_not_open_one_either) {
     struct region_spec spec = world_spec("there"), bad[3];
     struct attachment *attachment;
@@ -366,6 +390,7 @@ SUITE_MAIN("manager", a_region_of_each_backing, what_makes_no_region_is_refused_
            a_name_is_taken_until_it_is_destroyed,
            the_same_request_again_is_answered_and_not_repeated, who_may_attach_how,
            an_attach_that_cannot_be_leaves_nothing, create_and_attach_is_both_or_neither,
+           a_repeated_request_that_cannot_attach_leaves_what_it_made,
            what_makes_no_region_does_not_open_one_either,
            every_limit_is_refused_by_name_and_leaves_nothing,
            without_descriptors_everything_is_refused_and_nothing_left,
