@@ -77,7 +77,8 @@ void core_init(struct core *core) {
     if (spawner < 0)
         start_spawner();
     *core = (struct core){
-        .config.default_backing = BACKING_SHM,
+        .config = {.default_backing = BACKING_SHM,
+                   .timeouts = {.hello = 60, .request = 60, .reply = 60}},
         .descriptors = count_entries("/proc/self/fd", ""),
     };
     for (enum limit_kind kind = 0; kind < LIMIT_KIND_COUNT; kind++)

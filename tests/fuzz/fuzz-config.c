@@ -27,6 +27,8 @@ static void check_limits(const struct limits *limits) {
 static void check_values(const struct config *config) {
     fuzz_check(backing_can_be_chosen(config->default_backing));
     fuzz_check(config->log_level >= LOG_ERR && config->log_level <= LOG_DEBUG);
+    fuzz_check(config->timeouts.hello > 0 && config->timeouts.request > 0 &&
+               config->timeouts.reply > 0);
     check_limits(&config->total);
     check_limits(&config->user);
     for (size_t i = 0; i < config->n_users; i++) {
@@ -41,6 +43,7 @@ static void check_same(const struct config *a, const struct config *b) {
     fuzz_check(a->default_backing == b->default_backing && a->log_level == b->log_level);
     fuzz_check(memcmp(&a->total, &b->total, sizeof(a->total)) == 0);
     fuzz_check(memcmp(&a->user, &b->user, sizeof(a->user)) == 0);
+    fuzz_check(memcmp(&a->timeouts, &b->timeouts, sizeof(a->timeouts)) == 0);
     fuzz_check(a->n_users == b->n_users);
     for (size_t i = 0; i < a->n_users; i++) {
         fuzz_check(a->users[i].uid == b->users[i].uid);
