@@ -357,8 +357,9 @@ int shmreg_snapshot(shmreg_conn *conn, const char *source, const char *name,
  *
  * @size, @options: as for shmreg_create(), without SHMREG_EXISTING_OK and SHMREG_DETACHED. Of a
  *                  region that exists only the content is replaced: @size may be any, max_size is
- *                  what the region may have from then on (0: as before, or @size if that is more),
- *                  and all else stays as it is.
+ *                  what the region may have from then on (0: as before, or @size if that is more).
+ *                  Attributes that are given take the place of those there are in the same step,
+ *                  which needs the right to manage. All else stays as it is.
  *
  * A stage counts as an attachment, and its max_size among the bytes of the region's owner.
  *

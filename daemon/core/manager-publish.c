@@ -26,8 +26,11 @@ static int find_target(const struct stage *stage, const struct caller *caller,
     uint32_t rights = stage->client ? RIGHT_READ | RIGHT_WRITE : RIGHT_WRITE;
     const char *name = stage->spec.name;
     struct region *region = NULL;
-    int r = manager_find_with(stage->manager, caller, name, rights, &region, error);
+    int r;
 
+    if (*stage->spec.attributes)
+        rights |= RIGHT_MANAGE;
+    r = manager_find_with(stage->manager, caller, name, rights, &region, error);
     if (r < 0 && r != -ENOENT)
         return r;
     if ((region ? region->id : 0) != stage->region_id)
@@ -99,18 +102,30 @@ static int publish_new_region(struct stage *stage, const struct caller *caller, 
     return 0;
 }
 
+/* What describes the content goes with it: the stage gets the old attributes, and takes them along. */
+static void swap_attributes(struct region *region, struct stage *stage) {
+    char *attributes = region->attributes;
+
+    if (!*stage->spec.attributes)
+        return;
+    region->attributes = (char *)stage->spec.attributes;
+    stage->spec.attributes = attributes;
+}
+
 /* Points the region and its record to the segment and shows it, or leaves all as they are. */
-static int commit(struct region *region, struct segment *segment, struct error *error) {
+static int commit(struct region *region, struct stage *stage, struct error *error) {
     struct segment *old = region->segment;
     int64_t old_changed_usec = region->changed_usec;
     int r;
 
-    region->segment = segment;
+    region->segment = stage->segment;
     region->changed_usec = realtime_usec();
+    swap_attributes(region, stage);
     r = manager_record_shown(region->manager, region, error);
     if (r < 0) {
         region->segment = old;
         region->changed_usec = old_changed_usec;
+        swap_attributes(region, stage);
     }
     return r;
 }
@@ -135,7 +150,7 @@ static int publish_version(struct stage *stage, struct region *region, struct ho
     if (r == 0)
         r = take_hold(stage, region, hold, error);
     if (r == 0)
-        r = commit(region, stage->segment, error);
+        r = commit(region, stage, error);
     if (r < 0) {
         let_go(hold);
         take_back(stage);

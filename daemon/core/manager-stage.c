@@ -19,14 +19,14 @@ static int check_version(const struct manager *manager, const struct region_spec
         .size = spec->size,
         .max_size = spec->max_size,
         .acl = "",
-        .attributes = "",
+        .attributes = spec->attributes,
     };
 
     return manager_check_spec(manager, &version, NULL, true, error);
 }
 
-/* For a region that exists, the spec becomes what its next version is. All else stays with the region,
- * whatever was asked for. */
+/* For a region that exists, the spec becomes what its next version is: the content, and attributes that
+ * come with it. All else stays with the region, whatever was asked for. */
 static void follow_region(const struct region *region, struct region_spec *spec) {
     const struct segment *old = region->segment;
     uint64_t max_size = spec->size > old->max_size ? spec->size : old->max_size;
@@ -39,7 +39,7 @@ static void follow_region(const struct region *region, struct region_spec *spec)
         .huge_pages = old->huge_pages,
         .mode = region->access.mode,
         .acl = "",
-        .attributes = "",
+        .attributes = spec->attributes,
         .tag = spec->tag,
     };
 }
@@ -80,8 +80,11 @@ static int stage(struct manager *manager, const struct caller *caller, const str
     uint32_t rights = client ? RIGHT_READ | RIGHT_WRITE : RIGHT_WRITE;
     struct region_spec spec = *wanted;
     struct region *region = NULL;
-    int r = manager_find_with(manager, caller, spec.name, rights, &region, error);
+    int r;
 
+    if (*spec.attributes)
+        rights |= RIGHT_MANAGE;
+    r = manager_find_with(manager, caller, spec.name, rights, &region, error);
     if (r < 0 && r != -ENOENT)
         return r;
     if (region && region->segment->backing == BACKING_ADOPTED)

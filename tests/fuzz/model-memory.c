@@ -201,6 +201,11 @@ static bool find_same_stage(struct model *model, const struct operation *operati
     return false;
 }
 
+/* What is said of the content is whose who may manage. */
+static uint32_t rights_to_replace(const struct operation *spec) {
+    return RIGHT_READ | RIGHT_WRITE | (spec->attributes != 0 ? RIGHT_MANAGE : 0);
+}
+
 void model_stage(struct model *model, const struct operation *operation) {
     struct model_region *there = model_find(model, operation->name);
     struct operation spec = *operation;
@@ -210,8 +215,9 @@ void model_stage(struct model *model, const struct operation *operation) {
     if (find_same_stage(model, operation))
         return;
     if (there) {
-        model_find_with(model, operation, RIGHT_READ | RIGHT_WRITE);
+        model_find_with(model, operation, rights_to_replace(operation));
         check_size(model, operation);
+        model_fault(model, operation->attributes >= 2, -EINVAL);
         spec = next_version(model, there, operation);
     } else
         check_spec(model, operation, true);
@@ -239,16 +245,18 @@ void model_publish(struct model *model, const struct operation *operation) {
     there = model_find(model, hold->spec.name);
     at = there ? model->segments[there->segment].version : 0;
     if (there)
-        model_find_with(model, &hold->spec, RIGHT_READ | RIGHT_WRITE);
+        model_find_with(model, &hold->spec, rights_to_replace(&hold->spec));
     else
         model_check_room(model, model_uids[operation->actor], LIMIT_REGIONS, 1);
     model_fault(model, hold->region != (there ? there->id : 0), -ESTALE);
     model_fault(model, operation->version != 0 && operation->version != at, -ESTALE);
     if (model->n_faults > 0)
         return;
-    if (there)
+    if (there) {
         become_version(model, there, hold->segment);
-    else
+        if (hold->spec.attributes != 0)
+            there->attributes = hold->spec.attributes;
+    } else
         there = add_region(model, &hold->spec, hold->segment);
     hold->staged = false;
     hold->access = RIGHT_WRITE;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "daemon/core/attachment.h"
+#include "daemon/core/manager-private.h"
 #include "daemon/core/stage.h"
 
 static struct stage *stage(struct world *world, const char *name, uint64_t size) {
@@ -202,6 +203,41 @@ START_TEST(who_may_publish) {
 }
 END_TEST
 
+static int publish_described(struct world *world, uid_t uid, const char *attributes) {
+    struct region_spec spec = world_spec("value");
+    struct caller caller = world_caller(uid);
+    struct stage *stage = NULL;
+    uint32_t version;
+    int r;
+
+    spec.mode = 0666;
+    spec.attributes = attributes;
+    r = manager_stage(world->manager, &caller, &spec, &stage, NULL);
+    return r < 0 ? r : manager_publish(world->manager, &caller, stage, 0, &version, NULL);
+}
+
+START_TEST(attributes_go_with_the_version_they_describe) {
+    struct caller owner = world_caller(WORLD_UID);
+    struct region *region;
+    struct world world;
+
+    world_init(&world);
+    ck_assert_int_eq(publish_described(&world, WORLD_UID, "{\"shape\":[1]}"), 0);
+    ck_assert_int_eq(publish_described(&world, WORLD_UID, "{\"shape\":[2]}"), 0);
+    ck_assert_int_eq(publish_described(&world, WORLD_UID, ""), 0);
+    ck_assert_int_eq(publish_described(&world, WORLD_UID, "[2]"), -EINVAL);
+    /* Who may write may replace the content, and not what is said of it. */
+    ck_assert_int_eq(publish_described(&world, WORLD_UID + 1, "{}"), -EACCES);
+    ck_assert_int_eq(publish_described(&world, WORLD_UID + 1, ""), 0);
+    world_restart(&world);
+    ck_assert_int_eq(manager_find_with(world.manager, &owner, "value", RIGHT_READ, &region, NULL),
+                     0);
+    ck_assert_str_eq(region->attributes, "{\"shape\":[2]}");
+    ck_assert_uint_eq(region->segment->version, 4);
+    world_deinit(&world);
+}
+END_TEST
+
 START_TEST(a_put_that_cannot_be_leaves_the_old_content) {
     struct caller owner = world_caller(WORLD_UID);
     struct error error = {0};
@@ -226,7 +262,7 @@ START_TEST(a_put_that_cannot_be_leaves_the_old_content) {
 }
 END_TEST
 
-START_TEST(a_stage_of_a_region_takes_from_its_request_the_size_only) {
+START_TEST(a_stage_of_a_region_takes_no_rule_from_its_request) {
     struct region_spec spec = world_spec("value");
     struct attachment *attachment = NULL;
     struct stage *staged = NULL;
@@ -242,7 +278,6 @@ START_TEST(a_stage_of_a_region_takes_from_its_request_the_size_only) {
     spec.lifetime = UINT32_MAX;
     spec.durability = UINT32_MAX;
     spec.acl = "nobody";
-    spec.attributes = "[";
     ck_assert_int_eq(manager_stage_as_client(world.manager, client, &spec, &staged, &fd, NULL), 0);
     close_fd(&fd);
     world_restart(&world);
@@ -262,5 +297,6 @@ SUITE_MAIN("manager-publish", a_put_makes_a_region_and_then_versions_of_it,
            a_stage_is_nobodys_until_it_is_published, a_stage_that_is_freed_leaves_nothing,
            a_stage_left_by_a_killed_daemon_is_swept,
            a_publish_is_refused_when_the_region_is_another_one_by_then, who_may_publish,
-           a_stage_of_a_region_takes_from_its_request_the_size_only,
+           a_stage_of_a_region_takes_no_rule_from_its_request,
+           attributes_go_with_the_version_they_describe,
            a_put_that_cannot_be_leaves_the_old_content);
