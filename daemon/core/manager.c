@@ -6,6 +6,7 @@
 
 #include "daemon/core/reaper.h"
 #include "daemon/core/reconcile.h"
+#include "daemon/core/record-upgrade.h"
 #include "daemon/core/record.h"
 #include "proto/region-name.h"
 
@@ -96,10 +97,15 @@ static int open_places(struct manager *manager, struct error *error) {
 }
 
 static int open_ground(struct manager *manager, struct error *error) {
-    int r = registry_open(manager->runtime_directory, false, &manager->volatile_registry, error);
+    int r = registry_open(manager->state_directory, true, &manager->durable_registry, error);
 
     if (r == 0)
-        r = registry_open(manager->state_directory, true, &manager->durable_registry, error);
+        r = registry_open(manager->runtime_directory, false, &manager->volatile_registry, error);
+    /* Not before this shmregd knows that it can read both. */
+    if (r == 0)
+        r = registry_upgrade(manager->durable_registry, error);
+    if (r == 0)
+        r = registry_upgrade(manager->volatile_registry, error);
     if (r == 0)
         r = status_page_open(manager->runtime_directory, &manager->status, error);
     if (r == 0)

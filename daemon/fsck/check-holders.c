@@ -62,14 +62,8 @@ static int on_holder_record(void *data, const char *key, const char *value) {
     return 0;
 }
 
-static bool is_readable(const struct checker *checker) {
-    return checker->registries[VOLATILE] && !checker->damaged[VOLATILE];
-}
-
 int check_holders(struct checker *checker) {
-    return is_readable(checker) ? registry_each(checker->registries[VOLATILE], REGISTRY_HOLDERS,
-                                                on_holder_record, checker)
-                                : 0;
+    return checker_each(checker, VOLATILE, REGISTRY_HOLDERS, on_holder_record, checker);
 }
 
 /* The segment under one of the names it may have; *ret is what segment_check() says of it. */
@@ -141,7 +135,5 @@ static int on_stage_record(void *data, const char *key, const char *value) {
 }
 
 int check_stages(struct checker *checker) {
-    return is_readable(checker) ? registry_each(checker->registries[VOLATILE], REGISTRY_STAGES,
-                                                on_stage_record, checker)
-                                : 0;
+    return checker_each(checker, VOLATILE, REGISTRY_STAGES, on_stage_record, checker);
 }

@@ -179,8 +179,7 @@ int check_regions(struct checker *checker) {
     int r = 0;
 
     for (int i = 0; r == 0 && i < REGISTRIES; i++)
-        if (checker->registries[i] && !checker->damaged[i])
-            r = registry_each(checker->registries[i], REGISTRY_REGIONS, on_region_record,
-                              &(struct walk){checker, i});
+        r = checker_each(checker, i, REGISTRY_REGIONS, on_region_record,
+                         &(struct walk){checker, i});
     return r;
 }

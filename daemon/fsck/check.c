@@ -3,6 +3,8 @@
  */
 #include "daemon/fsck/check.h"
 
+#include "daemon/core/record-upgrade.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -56,6 +58,30 @@ int checker_know(struct checker *checker, const struct known_region *region) {
         return -ENOMEM;
     }
     return tsearch(copy, &checker->by_name, compare_names) ? 0 : -ENOMEM;
+}
+
+struct upgraded {
+    enum registry_table table;
+    int (*each)(void *data, const char *key, const char *value);
+    void *data;
+};
+
+static int on_record(void *data, const char *key, const char *value) {
+    const struct upgraded *upgraded = data;
+    _cleanup_free_ char *text = NULL;
+    int r = record_upgrade(upgraded->table, value, &text);
+
+    return r < 0 ? r : upgraded->each(upgraded->data, key, text);
+}
+
+int checker_each(struct checker *checker, int registry, enum registry_table table,
+                 int (*each)(void *data, const char *key, const char *value), void *data) {
+    if (!checker->registries[registry] || checker->damaged[registry])
+        return 0;
+    if (registry_format(checker->registries[registry]) == REGISTRY_FORMAT)
+        return registry_each(checker->registries[registry], table, each, data);
+    return registry_each(checker->registries[registry], table, on_record,
+                         &(struct upgraded){table, each, data});
 }
 
 static void keep(void *node) {
@@ -178,9 +204,23 @@ static int note_nameless(struct checker *checker) {
                       checker->n_nameless);
 }
 
-int check(struct checker *checker, struct error *error) {
-    int r = check_regions(checker);
+static int note_format(struct checker *checker) {
+    int r = 0;
 
+    for (int i = 0; r == 0 && i < REGISTRIES; i++)
+        if (readable(checker, i) && registry_format(checker->registries[i]) < REGISTRY_FORMAT)
+            r = report_add(&checker->report,
+                           FOUND(.severity = SEVERITY_NOTE, .kind = "registry-older"),
+                           "registry %s is of an older format, and the next daemon upgrades it",
+                           registry_path(checker->registries[i]));
+    return r;
+}
+
+int check(struct checker *checker, struct error *error) {
+    int r = note_format(checker);
+
+    if (r == 0)
+        r = check_regions(checker);
     if (r == 0)
         r = check_holders(checker);
     if (r == 0)
@@ -194,5 +234,7 @@ int check(struct checker *checker, struct error *error) {
     if (r < 0)
         return error_set(error, r, "cannot read the records: %s", strerror(-r));
     r = check_strays(checker, error);
-    return r < 0 ? r : check_quarantine(checker, error);
+    if (r == 0)
+        r = check_quarantine(checker, error);
+    return r;
 }

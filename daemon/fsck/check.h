@@ -46,6 +46,10 @@ int check(struct checker *checker, struct error *error);
 /* Applies the remedies of the report's findings, as far as they can be. */
 int repair(struct checker *checker, struct error *error);
 
+/* registry_each(), with every record as one of today. */
+int checker_each(struct checker *checker, int registry, enum registry_table table,
+                 int (*each)(void *data, const char *key, const char *value), void *data);
+
 /* The parts of a check. */
 int check_regions(struct checker *checker);
 int check_holders(struct checker *checker);

@@ -12,7 +12,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #define NEW_FILE REGISTRY_FILE ".new"
@@ -21,7 +20,6 @@
 #define SPARE ((size_t)1 << 17)
 
 #define FORMAT_KEY "format"
-#define FORMAT_VERSION 1
 
 static int reserve(const struct registry *registry, int mode, size_t offset, size_t size) {
     int r;
@@ -52,9 +50,14 @@ static int open_tables(struct registry *registry, unsigned flags) {
 
     if (rc != 0)
         return rc;
-    for (enum registry_table table = 0; rc == 0 && table < REGISTRY_TABLE_COUNT; table++)
+    for (enum registry_table table = 0; rc == 0 && table < REGISTRY_TABLE_COUNT; table++) {
         rc = mdb_dbi_open(txn, registry_table_name(table), flags & MDB_CREATE,
                           &registry->tables[table]);
+        if (rc == MDB_NOTFOUND && registry->format < REGISTRY_FORMAT) {
+            registry->tables[table] = NO_TABLE;
+            rc = 0;
+        }
+    }
     if (rc == 0)
         return mdb_txn_commit(txn);
     mdb_txn_abort(txn);
@@ -142,12 +145,40 @@ int registry_grow(struct registry *registry, bool spare, struct error *error) {
     return registry_map(registry, error);
 }
 
-static int write_format(struct registry *registry) {
+static int write_format(struct registry *registry, struct error *error) {
     char text[16];
-    struct error ignored;
 
-    snprintf(text, sizeof(text), "%d", FORMAT_VERSION);
-    return registry_put(registry, REGISTRY_META, FORMAT_KEY, text, &ignored);
+    snprintf(text, sizeof(text), "%u", REGISTRY_FORMAT);
+    return registry_put(registry, REGISTRY_META, FORMAT_KEY, text, error);
+}
+
+int registry_set_format(struct registry *registry, struct error *error) {
+    int r = registry_map(registry, error), rc;
+
+    if (r < 0)
+        return r;
+    rc = open_tables(registry, MDB_CREATE);
+    while (rc == MDB_MAP_FULL) {
+        r = registry_grow(registry, false, error);
+        if (r < 0)
+            return r;
+        rc = open_tables(registry, MDB_CREATE);
+    }
+    if (rc != 0)
+        return error_set(error, registry_errno(rc), "cannot make the tables of registry %s: %s",
+                         registry->path, mdb_strerror(rc));
+    r = write_format(registry, error);
+    if (r == 0)
+        registry->format = REGISTRY_FORMAT;
+    return r;
+}
+
+unsigned registry_format(const struct registry *registry) {
+    return registry->format;
+}
+
+const char *registry_path(const struct registry *registry) {
+    return registry->path;
 }
 
 /* Makes the file at NEW_FILE, whole and on disk if it has to be. */
@@ -156,12 +187,13 @@ static int make_new(struct registry *registry, const char *path) {
     int r;
 
     registry->size = SIZE_MIN;
+    registry->format = REGISTRY_FORMAT;
     registry->file = openat(registry->home, NEW_FILE, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (registry->file < 0)
         return -errno;
     r = registry_errno(open_environment(registry, path, flags));
     if (r == 0)
-        r = write_format(registry);
+        r = write_format(registry, NULL);
     registry_unmap(registry);
     registry->has_spare = false;
     if (r == 0)
@@ -209,6 +241,13 @@ static int measure(struct registry *registry) {
     return 0;
 }
 
+static bool lacks_table(const struct registry *registry) {
+    for (enum registry_table table = 0; table < REGISTRY_TABLE_COUNT; table++)
+        if (registry->tables[table] == NO_TABLE)
+            return true;
+    return false;
+}
+
 /* Reads the format in a file that was checked, without writing to it. */
 static int check_format(struct registry *registry, struct error *error) {
     _cleanup_free_ char *text = NULL;
@@ -226,11 +265,14 @@ static int check_format(struct registry *registry, struct error *error) {
     version = r == 0 ? strtol(text, &end, 10) : 0;
     if (version < 1 || *end)
         return error_set(error, -EUCLEAN, "it has no format version");
-    if (version > FORMAT_VERSION)
+    if (version > REGISTRY_FORMAT)
         return error_set(error, -ENOTSUP,
-                         "it has format version %ld and this shmregd knows %d: a newer shmregd is "
+                         "it has format version %ld and this shmregd knows %u: a newer shmregd is "
                          "needed",
-                         version, FORMAT_VERSION);
+                         version, REGISTRY_FORMAT);
+    if (version == REGISTRY_FORMAT && lacks_table(registry))
+        return error_set(error, -EUCLEAN, "it lacks a table");
+    registry->format = (unsigned)version;
     return 0;
 }
 
@@ -270,36 +312,6 @@ static int open_file(struct registry *registry, struct error *error) {
     return registry_map(registry, error);
 }
 
-static int open_home(struct registry *registry, const char *directory, struct error *error) {
-    registry->directory = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (registry->directory < 0)
-        return error_set(error, -errno, "cannot open %s: %s", directory, strerror(errno));
-    if (!registry->read_only && mkdirat(registry->directory, "registry", 0700) < 0 &&
-        errno != EEXIST)
-        return error_set(error, -errno, "cannot make %s/registry: %s", directory, strerror(errno));
-    registry->home = openat(registry->directory, "registry", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (registry->home < 0)
-        return error_set(error, -errno, "cannot open %s/registry: %s", directory, strerror(errno));
-    return 0;
-}
-
-static int lock(struct registry *registry, const char *directory, struct error *error) {
-    int create = registry->read_only ? 0 : O_CREAT;
-    int r = open_home(registry, directory, error);
-
-    if (r < 0)
-        return r;
-    registry->owner = openat(registry->home, "owner", O_RDWR | create | O_CLOEXEC, 0600);
-    if (registry->owner < 0)
-        return error_set(error, -errno, "cannot open %s/registry/owner: %s", directory,
-                         strerror(errno));
-    if (flock(registry->owner, LOCK_EX | LOCK_NB) == 0)
-        return 0;
-    if (errno == EWOULDBLOCK)
-        return error_set(error, -EBUSY, "another shmregd uses registry %s", registry->path);
-    return error_set(error, -errno, "cannot lock registry %s: %s", registry->path, strerror(errno));
-}
-
 /* Its object, locked. */
 static int new_registry(const char *directory, bool durable, bool read_only, struct registry **ret,
                         struct error *error) {
@@ -315,7 +327,7 @@ static int new_registry(const char *directory, bool durable, bool read_only, str
         registry->path = NULL;
         return error_set(error, -ENOMEM, "no memory");
     }
-    r = lock(registry, directory, error);
+    r = registry_lock(registry, directory, error);
     if (r == 0)
         *ret = steal_pointer(registry);
     return r;

@@ -24,14 +24,21 @@ struct registry {
     bool has_spare; /* space for deletes in a full file system is reserved behind the map */
     size_t size;    /* of the map */
     MDB_env *env;   /* NULL while it is not mapped */
+    unsigned format;
     MDB_dbi tables[REGISTRY_TABLE_COUNT];
 };
+
+/* In place of a table that a registry of an older format has not. */
+#define NO_TABLE ((MDB_dbi)-1)
 
 /* "meta", "regions", "holders", "stages" */
 const char *registry_table_name(enum registry_table table);
 
 /* The negative errno for what LMDB returned. */
 int registry_errno(int rc);
+
+/* Opens @directory and what is in it, which is made if it may be, and takes the lock. */
+int registry_lock(struct registry *registry, const char *directory, struct error *error);
 
 /* Sees that the registry is mapped, which it is but after an error. */
 int registry_map(struct registry *registry, struct error *error);

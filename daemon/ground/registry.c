@@ -133,7 +133,9 @@ int registry_get(struct registry *registry, enum registry_table table, const cha
 
     if (r < 0)
         return r;
-    r = registry_errno(mdb_get(txn, registry->tables[table], &key_value, &data));
+    r = registry->tables[table] == NO_TABLE
+            ? -ENOENT
+            : registry_errno(mdb_get(txn, registry->tables[table], &key_value, &data));
     if (r == 0) {
         *ret_value = strndup(data.mv_data, data.mv_size);
         if (!*ret_value)
@@ -163,6 +165,10 @@ int registry_each(struct registry *registry, enum registry_table table,
 
     if (r < 0)
         return r;
+    if (registry->tables[table] == NO_TABLE) {
+        mdb_txn_abort(txn);
+        return 0;
+    }
     rc = mdb_cursor_open(txn, registry->tables[table], &cursor);
     if (rc != 0) {
         mdb_txn_abort(txn);

@@ -47,6 +47,16 @@ int registry_inspect(const char *directory, bool durable, struct registry **ret,
 /* From now on it can be written to: what registry_open() would have done is done. */
 int registry_begin_repair(struct registry *registry, struct error *error);
 
+/*
+ * The format of its records. One of an older format is used as it is, and is not written to by what
+ * opens it, until whoever knows the records has brought them to REGISTRY_FORMAT and says so. Until
+ * then, tables that came later are empty.
+ */
+#define REGISTRY_FORMAT 2u
+unsigned registry_format(const struct registry *registry);
+int registry_set_format(struct registry *registry, struct error *error);
+const char *registry_path(const struct registry *registry);
+
 void registry_close(struct registry *registry);
 DEFINE_CLEANUP(struct registry *, registry_close);
 

@@ -58,6 +58,18 @@ void daemon_prepare(struct test_daemon *ret, const char *config) {
     write_file(ret->log, "");
 }
 
+/* As sd_listen_fds_with_names(3) takes it: descriptor 3. */
+static void hand_over(const struct test_daemon *daemon) {
+    char pid[16];
+
+    snprintf(pid, sizeof(pid), "%d", getpid());
+    ck_assert_int_eq(setenv("LISTEN_PID", pid, 1) | setenv("LISTEN_FDS", "1", 1) |
+                         setenv("LISTEN_FDNAMES", daemon->stored_name, 1),
+                     0);
+    /* Perhaps what check tells its parent through: no assertion from here on. */
+    dup2(daemon->stored_fd, 3);
+}
+
 /* The program is opened as root: the directory it was built in may be closed to other users. */
 static void execute(const struct test_daemon *daemon) {
     char runtime[DAEMON_PATH_MAX + 32], state[DAEMON_PATH_MAX + 32], config[DAEMON_PATH_MAX + 32];
@@ -77,6 +89,10 @@ static void execute(const struct test_daemon *daemon) {
                          0);
     become(USER(DAEMON_UID));
     ck_assert_int_eq(dup2(log, STDERR_FILENO), STDERR_FILENO);
+    if (daemon->stored_name) {
+        program = fcntl(program, F_DUPFD_CLOEXEC, 10);
+        hand_over(daemon);
+    }
     fexecve(program, arguments, environ);
     ck_abort_msg("cannot execute shmregd: %s", strerror(errno));
 }
@@ -115,16 +131,29 @@ static void wait_ready(const struct test_daemon *daemon, int watcher) {
     }
 }
 
+static void spawn(struct test_daemon *daemon) {
+    daemon->pid = fork();
+    ck_assert_int_ge(daemon->pid, 0);
+    if (daemon->pid == 0)
+        execute(daemon);
+}
+
+void daemon_expect_refusal(struct test_daemon *daemon) {
+    int status;
+
+    spawn(daemon);
+    status = wait_for_end(daemon->pid);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 1,
+                  "shmregd ended with status %#x instead of 1", (unsigned)status);
+}
+
 void daemon_launch(struct test_daemon *daemon) {
     _cleanup_close_ int watcher = inotify_init1(IN_CLOEXEC);
 
     ck_assert_int_ge(watcher, 0);
     ck_assert_int_ge(inotify_add_watch(watcher, daemon->runtime, IN_CREATE), 0);
     ck_assert_int_ge(inotify_add_watch(watcher, daemon->log, IN_MODIFY), 0);
-    daemon->pid = fork();
-    ck_assert_int_ge(daemon->pid, 0);
-    if (daemon->pid == 0)
-        execute(daemon);
+    spawn(daemon);
     wait_ready(daemon, watcher);
 }
 

@@ -17,6 +17,8 @@
 struct test_daemon {
     pid_t pid;
     rlim_t max_descriptors;
+    int stored_fd;           /* handed over at start as from an FD store, under this name: */
+    const char *stored_name; /* NULL: nothing is */
     char root[DAEMON_PATH_MAX];
     char runtime[DAEMON_PATH_MAX];
     char state[DAEMON_PATH_MAX];
@@ -31,6 +33,9 @@ struct test_daemon {
 void daemon_prepare(struct test_daemon *ret, const char *config);
 /* Starts it in its directories, the first time or again, and waits until it is ready. */
 void daemon_launch(struct test_daemon *daemon);
+
+/* Starts it, and fails unless it gives up with 1. */
+void daemon_expect_refusal(struct test_daemon *daemon);
 
 /* Both, with the given configuration or the default one. */
 void daemon_start_with(struct test_daemon *ret, const char *config);
