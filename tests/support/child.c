@@ -15,6 +15,18 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* Of the sanitizer that looks for leaks, where there is one. */
+int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
+
+/* A child ends without the exit handlers, which are the test's, so it has to ask by itself. Whoever
+ * changed its user cannot be looked into unless it allows it. */
+static void check_leaks(void) {
+    if (!__lsan_do_recoverable_leak_check)
+        return;
+    ck_assert_int_eq(prctl(PR_SET_DUMPABLE, 1), 0);
+    ck_assert_int_eq(__lsan_do_recoverable_leak_check(), 0);
+}
+
 void become(const struct user *user) {
     ck_assert_int_eq(setgroups(user->n_groups, user->groups), 0);
     ck_assert_int_eq(setresgid(user->id, user->id, user->id), 0);
@@ -34,6 +46,7 @@ struct child child_start(const struct user *user, child_function function, void 
         close(ends[0]);
         become(user);
         function(ends[1], data);
+        check_leaks();
         _exit(0);
     }
     close(ends[1]);

@@ -3,11 +3,14 @@
  */
 #include "tests/support/sandbox.h"
 
+#include "proto/cleanup.h"
 #include "tests/support/private-mounts.h"
 
 #include <errno.h>
+#include <glob.h>
 #include <inttypes.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +29,28 @@ static int enter(void) {
     return r < 0 ? r : mount_tmpfs(SANDBOX_DIRECTORY, "mode=0755");
 }
 
+/* What a sanitizer says of a daemon is in its log, which goes with the sandbox. */
+static void print_report(const char *log) {
+    _cleanup_fclose_ FILE *file = fopen(log, "re");
+    bool is_report = false;
+    char line[1024];
+
+    while (file && fgets(line, sizeof(line), file)) {
+        is_report = is_report || strstr(line, "Sanitizer") || strstr(line, "runtime error");
+        if (is_report)
+            fputs(line, stderr);
+    }
+}
+
+static void print_reports(void) {
+    glob_t logs = {0};
+
+    if (glob(SANDBOX_DIRECTORY "/test-*/log", 0, NULL, &logs) == 0)
+        for (size_t i = 0; i < logs.gl_pathc; i++)
+            print_report(logs.gl_pathv[i]);
+    globfree(&logs);
+}
+
 int sandbox_run(const char *name, TCase *const cases[], size_t n_cases) {
     Suite *suite = suite_create(name);
     SRunner *runner = srunner_create(suite);
@@ -42,6 +67,8 @@ int sandbox_run(const char *name, TCase *const cases[], size_t n_cases) {
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);
     srunner_free(runner);
+    if (failed > 0)
+        print_reports();
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
