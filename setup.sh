@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # From a bare Debian 12 to a running or a tested shmregd: installs what is missing, builds, and runs the
-# demo or all tests. Everything built stays in build/ and build-sanitize/, so a second run is quick.
+# demo or all tests. Everything built stays in build/, build-sanitize/ and build-threads/, so a second run
+# is quick.
 
 set -euo pipefail
 
@@ -22,10 +23,11 @@ usage: ./setup.sh run
 
 run   builds shmregd and shows its main job on a private daemon
 test  builds twice, plain and with sanitizers, and runs the suites in both (bench and system in the
-      plain build only); ends with the line "N passed, N failed, N skipped"
+      plain build only); what has threads is built a third time, with ThreadSanitizer, and run with the
+      suite integration; ends with the line "N passed, N failed, N skipped"
 
 --long        the long forms of fuzzing (with libFuzzer, which comes with clang), fault injection,
-              soak and benchmarks
+              soak and benchmarks; the whole suite integration with ThreadSanitizer
 --suite NAME  only this suite: unit, integration, system, fault, fuzz or bench
 
 What is missing of Debian's packages is installed first. Several user ids are used: sudo is asked where
@@ -75,8 +77,8 @@ install_packages() {
     apt-get install --yes --no-install-recommends "${missing[@]}"
 }
 
-# Configures a build directory that is not configured yet, and builds it.
-build() {
+# Configures a build directory that is not configured yet.
+configure() {
   local directory=$1 options=("${@:2}")
 
   in_ci && options+=(-Dwerror=true)
@@ -85,7 +87,11 @@ build() {
   elif in_ci; then
     meson configure "$directory" "${options[@]}"
   fi
-  ninja -C "$directory"
+}
+
+build() {
+  configure "$@"
+  ninja -C "$1"
 }
 
 build_plain() {
@@ -94,6 +100,20 @@ build_plain() {
 
 build_sanitized() {
   build build-sanitize -Db_sanitize=address,undefined
+}
+
+build_threads() {
+  configure build-threads -Db_sanitize=thread -Ddocs=false
+  ninja -C build-threads "$@"
+}
+
+# ThreadSanitizer of older compilers does not find its memory where the kernel puts programs anywhere; and
+# it is slow, so the tests' own deadlines are later.
+run_threads() {
+  local test_prefix=() test_environment=("${test_environment[@]}" CK_TIMEOUT_MULTIPLIER=5)
+
+  setarch -R true 2>/dev/null && test_prefix=(setarch -R)
+  run_tests build-threads "$@"
 }
 
 build_libfuzzer() {
@@ -112,8 +132,8 @@ run_tests() {
   done
   rm -f "$directory/meson-logs/testlog.json" 2>/dev/null ||
     as_root rm -f "$directory/meson-logs/testlog.json"
-  as_root env "${test_environment[@]}" meson test -C "$directory" --no-rebuild --print-errorlogs \
-    --timeout-multiplier "$timeout_multiplier" "${arguments[@]}" || all_passed=false
+  as_root env "${test_environment[@]}" "${test_prefix[@]}" meson test -C "$directory" --no-rebuild \
+    --print-errorlogs --timeout-multiplier "$timeout_multiplier" "${arguments[@]}" || all_passed=false
   as_root chown -R "$(id -u):$(id -g)" "$directory/meson-logs"
 }
 
@@ -147,11 +167,13 @@ run_command() {
 }
 
 test_command() {
-  local timeout_multiplier=1 all_passed=true long=false suites=() everywhere=() built=(build) suite results
+  local timeout_multiplier=1 test_prefix=() all_passed=true long=false
+  local suites=() everywhere=() built=(build) suite results
   local test_environment=(
     "CI=${CI:-}"
     ASAN_OPTIONS=detect_leaks=1:abort_on_error=1:print_summary=1:verify_asan_link_order=0
     UBSAN_OPTIONS=halt_on_error=1:abort_on_error=1:print_stacktrace=1
+    TSAN_OPTIONS=halt_on_error=1:abort_on_error=1
   )
 
   while (($#)); do
@@ -174,6 +196,16 @@ test_command() {
     build_sanitized
     run_tests build-sanitize "${everywhere[@]}"
     built+=(build-sanitize)
+  fi
+  if [[ " ${suites[*]} " == *" integration "* ]]; then
+    if $long; then
+      build_threads
+      run_threads integration threads
+    else
+      build_threads threads
+      run_threads threads
+    fi
+    built+=(build-threads)
   fi
   if $long && [[ " ${suites[*]} " == *" fuzz "* ]]; then
     build_libfuzzer
