@@ -242,8 +242,8 @@ int manager_check_spec(const struct manager *manager, const struct region_spec *
     return r < 0 ? r : durability_check(spec, manager_backing(manager, spec), error);
 }
 
-int manager_make_region(struct manager *manager, const struct caller *caller,
-                        const struct region_spec *spec, struct region **ret, struct error *error) {
+static int make_region(struct manager *manager, const struct caller *caller,
+                       const struct region_spec *spec, struct region **ret, struct error *error) {
     struct region *region;
     uint64_t id;
     int r = manager_next_id(manager, &id, error);
@@ -263,6 +263,17 @@ int manager_make_region(struct manager *manager, const struct caller *caller,
     }
     *ret = region;
     return 0;
+}
+
+int manager_make_region(struct manager *manager, const struct caller *caller,
+                        const struct region_spec *spec, struct region **ret, struct error *error) {
+    unsigned attempts = 0;
+    int r;
+
+    do
+        r = make_region(manager, caller, spec, ret, error);
+    while (r == -EEXIST && manager_skip_ids(manager, &attempts));
+    return r;
 }
 
 static int create(struct manager *manager, const struct caller *caller, const struct client *client,

@@ -52,8 +52,8 @@ static void fill_defaults(const struct manager *manager, struct region_spec *spe
         spec->max_size = spec->size;
 }
 
-static int make_stage(struct manager *manager, uid_t charged_uid, const struct region *region,
-                      const struct region_spec *spec, struct stage **ret, struct error *error) {
+static int try_stage(struct manager *manager, uid_t charged_uid, const struct region *region,
+                     const struct region_spec *spec, struct stage **ret, struct error *error) {
     _cleanup_(cleanup_stage_free) struct stage *stage = NULL;
     uint64_t id;
     int r = manager_next_id(manager, &id, error);
@@ -70,6 +70,17 @@ static int make_stage(struct manager *manager, uid_t charged_uid, const struct r
         return r;
     *ret = steal_pointer(stage);
     return 0;
+}
+
+static int make_stage(struct manager *manager, uid_t charged_uid, const struct region *region,
+                      const struct region_spec *spec, struct stage **ret, struct error *error) {
+    unsigned attempts = 0;
+    int r;
+
+    do
+        r = try_stage(manager, charged_uid, region, spec, ret, error);
+    while (r == -EEXIST && manager_skip_ids(manager, &attempts));
+    return r;
 }
 
 /* @client: NULL for an operator. @ret_charged_uid: whose bytes it takes. */

@@ -8,6 +8,7 @@
 #include "daemon/core/reconcile.h"
 #include "daemon/core/record-upgrade.h"
 #include "daemon/core/record.h"
+#include "daemon/ground/log.h"
 #include "proto/region-name.h"
 
 #include <errno.h>
@@ -22,6 +23,9 @@
 /* Ids are reserved in blocks, so that handing one out costs no record; 64 bits are enough to lose a
  * block with every restart. */
 #define ID_BLOCK (1u << 20)
+
+/* Segments of which somebody else has taken the name, one after the other. */
+#define SKIPS_MAX 16u
 
 struct registry *manager_registry(const struct manager *manager, enum backing backing) {
     return backing == BACKING_FILE ? manager->durable_registry : manager->volatile_registry;
@@ -48,6 +52,18 @@ int manager_next_id(struct manager *manager, uint64_t *ret, struct error *error)
     if (r == 0)
         *ret = manager->next_id++;
     return r;
+}
+
+bool manager_skip_ids(struct manager *manager, unsigned *attempts) {
+    uint32_t random;
+
+    if (++*attempts == SKIPS_MAX || getrandom(&random, sizeof(random), 0) != sizeof(random))
+        return false;
+    log_warning("an object that is not this daemon's has the name of segment %" PRIu64
+                ": it is left alone, and the next id is one that nobody can foresee",
+                manager->next_id - 1);
+    manager->next_id += random;
+    return true;
 }
 
 static int load_next_id(struct manager *manager, struct error *error) {

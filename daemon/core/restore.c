@@ -126,6 +126,11 @@ static int restore_region(struct restorer *restorer, const struct region_record 
     return 0;
 }
 
+/* It says nothing of the region, which the next start may find whole. */
+static bool is_shortage(int r) {
+    return r == -ENOMEM || r == -EMFILE || r == -ENFILE;
+}
+
 static int on_region_record(void *data, const char *key, const char *value) {
     struct restorer *restorer = data;
     struct region_record record;
@@ -135,7 +140,7 @@ static int on_region_record(void *data, const char *key, const char *value) {
     if (r < 0)
         return restore_add_casualty(restorer, key, true, &error);
     r = restore_region(restorer, &record, &error);
-    if (r < 0 && r != -ENOMEM) {
+    if (r < 0 && !is_shortage(r)) {
         log_write(LOG_WARNING,
                   ABOUT(.kind = r == -ENODATA ? LOG_REGION_REAPED : LOG_RECORD_QUARANTINED,
                         .region = record.name),

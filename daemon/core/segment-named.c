@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -39,7 +40,8 @@ static int named_rename(struct segment *segment, const char *from) {
     int directory = directory_of(segment);
 
     segment_name(segment, to);
-    return renameat(directory, from, directory, to) < 0 ? -errno : 0;
+    /* What somebody else has put there is left alone. */
+    return renameat2(directory, from, directory, to, RENAME_NOREPLACE) < 0 ? -errno : 0;
 }
 
 /* Never down: a writer may have made it larger himself. */

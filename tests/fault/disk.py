@@ -15,7 +15,7 @@ UNFINISHED = re.compile(rb"(\d+) +(\w+\(.*) <unfinished \.\.\.>$")
 RESUMED = re.compile(rb"(\d+) +<\.\.\. \w+ resumed>(.*)$")
 TRACED = (
     "openat,close,fcntl,lseek,write,pwrite64,writev,pwritev,ftruncate,fallocate,copy_file_range,"
-    "renameat,unlinkat,fsync,fdatasync,sendmsg,sendto"
+    "renameat,renameat2,unlinkat,fsync,fdatasync,sendmsg,sendto"
 )
 
 
@@ -201,6 +201,8 @@ class Disk:
         old, new = self.path(arguments, 0), self.path(arguments, 1)
         if old is not None:
             self.name((new, self.names[old]), (old, None))
+
+    on_renameat2 = on_renameat
 
     def on_unlinkat(self, arguments, result):
         path = self.path(arguments)
