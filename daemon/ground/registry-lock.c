@@ -9,6 +9,8 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include "daemon/ground/log.h"
+
 static int open_home(struct registry *registry, const char *directory, struct error *error) {
     registry->directory = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (registry->directory < 0)
@@ -20,6 +22,26 @@ static int open_home(struct registry *registry, const char *directory, struct er
     if (registry->home < 0)
         return error_set(error, -errno, "cannot open %s/registry: %s", directory, strerror(errno));
     return 0;
+}
+
+/* The file that is locked says whether there was a registry here. It is written once that is in its
+ * place, so a kill before makes nobody look for one that never was. */
+bool registry_had_file(const struct registry *registry) {
+    struct stat status;
+
+    return fstat(registry->owner, &status) == 0 && status.st_size > 0;
+}
+
+void registry_note_file(const struct registry *registry) {
+    ssize_t n;
+
+    if (registry_had_file(registry))
+        return;
+    do
+        n = pwrite(registry->owner, "1\n", 2, 0);
+    while (n < 0 && errno == EINTR);
+    if (n != 2)
+        log_warning("cannot note that there is a registry %s: %s", registry->path, strerror(errno));
 }
 
 int registry_lock(struct registry *registry, const char *directory, struct error *error) {

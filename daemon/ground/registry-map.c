@@ -276,13 +276,20 @@ static int check_format(struct registry *registry, struct error *error) {
     return 0;
 }
 
+/* -ENOENT: there never was one. */
+static int examine_file(struct registry *registry, struct error *fault) {
+    int r = registry_check_file(registry->home, REGISTRY_FILE, fault);
+
+    if (r == -ENOENT && registry_had_file(registry))
+        return error_set(fault, -EUCLEAN, "it is gone");
+    return r == 0 ? check_format(registry, fault) : r;
+}
+
 /* Sees that there is a file that can be used: the one that is there, or a new one. */
 static int find_file(struct registry *registry, struct error *error) {
     struct error fault = {0};
-    int r = registry_check_file(registry->home, REGISTRY_FILE, &fault);
+    int r = examine_file(registry, &fault);
 
-    if (r == 0)
-        r = check_format(registry, &fault);
     if (r == -EUCLEAN) {
         r = registry_quarantine_file(registry, fault.text, error);
         if (r < 0)
@@ -336,7 +343,11 @@ static int new_registry(const char *directory, bool durable, bool read_only, str
 static int open_for_writing(struct registry *registry, struct error *error) {
     int r = find_file(registry, error);
 
-    return r < 0 ? r : open_file(registry, error);
+    if (r == 0)
+        r = open_file(registry, error);
+    if (r == 0)
+        registry_note_file(registry);
+    return r;
 }
 
 int registry_begin_repair(struct registry *registry, struct error *error) {
@@ -364,9 +375,7 @@ int registry_inspect(const char *directory, bool durable, struct registry **ret,
 
     if (r != 0)
         return r;
-    r = registry_check_file(registry->home, REGISTRY_FILE, &fault);
-    if (r == 0)
-        r = check_format(registry, &fault);
+    r = examine_file(registry, &fault);
     registry->damaged = r == -EUCLEAN;
     if (r < 0)
         error_set(error, r, "registry %s: %s", registry->path,

@@ -40,6 +40,10 @@ int registry_errno(int rc);
 /* Opens @directory and what is in it, which is made if it may be, and takes the lock. */
 int registry_lock(struct registry *registry, const char *directory, struct error *error);
 
+/* Whether a registry has been here, as the second has noted: the file may be gone since. */
+bool registry_had_file(const struct registry *registry);
+void registry_note_file(const struct registry *registry);
+
 /* Sees that the registry is mapped, which it is but after an error. */
 int registry_map(struct registry *registry, struct error *error);
 void registry_unmap(struct registry *registry);
@@ -60,5 +64,6 @@ int registry_keep_spare(struct registry *registry);
  */
 int registry_check_file(int home, const char *name, struct error *error);
 
-/* Moves the file to quarantine/registry.N and logs why. */
+/* Moves the file to quarantine/registry.N and logs why; makes an empty one there for a file that is
+ * gone. */
 int registry_quarantine_file(struct registry *registry, const char *why, struct error *error);

@@ -35,6 +35,13 @@ static int move_file(const struct registry *registry, char ret[static NAME_MAX +
         snprintf(ret, NAME_MAX + 1, "registry.%u", n);
         if (renameat2(registry->home, REGISTRY_FILE, quarantine, ret, RENAME_NOREPLACE) == 0)
             return 0;
+        if (errno == ENOENT) {
+            _cleanup_close_ int fd =
+                openat(quarantine, ret, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+            if (fd >= 0)
+                return 0;
+        }
         if (errno != EEXIST)
             return -errno;
     }
@@ -49,7 +56,8 @@ int registry_quarantine_file(struct registry *registry, const char *why, struct 
         return error_set(error, r, "cannot use registry %s (%s), nor move it to %s: %s",
                          registry->path, why, QUARANTINE, strerror(-r));
     log_write(LOG_ERR, ABOUT(.kind = LOG_RECORD_QUARANTINED),
-              "registry %s cannot be used (%s): moved to %s/%s, going on with a new one",
+              "registry %s cannot be used (%s): what is left of it is %s/%s, going on with a new "
+              "one",
               registry->path, why, QUARANTINE, name);
     return 0;
 }

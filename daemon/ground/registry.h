@@ -33,7 +33,7 @@ struct registry;
  * Opens (or makes) the registry in @directory/registry.
  *
  * A file that is damaged or no registry is set aside as @directory/quarantine/registry.N, logged,
- * and a new one made. -EBUSY: another process has it open (flock(2) on @directory/registry/owner).
+ * and a new one made; for one that is gone from its directory, that file is empty. -EBUSY: another process has it open (flock(2) on @directory/registry/owner).
  * -ENOTSUP: a newer shmregd wrote it, and it was left as it is.
  */
 int registry_open(const char *directory, bool durable, struct registry **ret, struct error *error);

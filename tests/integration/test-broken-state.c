@@ -143,20 +143,56 @@ static void remove_registry(const char *directory) {
     ck_assert_int_eq(unlink(path), 0);
 }
 
-/* Nobody set it aside, so nothing says that its segments may still be wanted: they are reaped, as after
- * any loss of records. The other one goes on, with ids that were never used. */
+static void empty_quarantine(const char *directory) {
+    char path[PATH_LENGTH];
+
+    snprintf(path, sizeof(path), "%s/quarantine/registry.1", directory);
+    ck_assert_int_eq(unlink(path), 0);
+}
+
+/* The other one goes on, with ids that were never used. The segments of this one are nobody's, but stay
+ * until somebody has seen it, whatever happens meanwhile. */
 START_TEST(test_a_registry_that_is_gone) {
     bool durable = _i == 1;
+    const char *directory = durable ? daemon_.state : daemon_.runtime;
+    int segments = daemon_segments(&daemon_);
+    struct fsck fsck;
 
-    remove_registry(durable ? daemon_.state : daemon_.runtime);
+    remove_registry(directory);
+    fsck = fsck_run(&daemon_, false);
+    ck_assert_uint_eq(fsck_count(&fsck, "registry-damaged"), 1);
+    ck_assert_uint_eq(fsck_count(&fsck, "segment-doubtful"), 2);
+    fsck_deinit(&fsck);
+    for (int start = 0; start < 2; start++) {
+        daemon_launch(&daemon_);
+        ck_assert(exists(conn, "whole/shm") == durable);
+        ck_assert(exists(conn, "whole/file") == !durable);
+        if (start == 0)
+            create_region(conn, "new", SIZE, SHMREG_OPTIONS(.flags = SHMREG_DETACHED));
+        ck_assert_int_eq(daemon_segments(&daemon_), segments + 1);
+        daemon_kill(&daemon_);
+    }
+    empty_quarantine(directory);
     daemon_launch(&daemon_);
-    ck_assert(exists(conn, "whole/shm") == durable);
-    ck_assert(exists(conn, "whole/file") == !durable);
-    create_region(conn, "new", SIZE, SHMREG_OPTIONS(.flags = SHMREG_DETACHED));
+    ck_assert(exists(conn, "new"));
+    ck_assert_int_eq(daemon_segments(&daemon_), segments - 2 + 1);
     daemon_kill(&daemon_);
     expect_sound(&daemon_);
     daemon_launch(&daemon_);
-    ck_assert(exists(conn, "new"));
+}
+END_TEST
+
+/* Nobody but a reboot, or the end of a user's session, takes all of it: nothing is set aside. */
+START_TEST(test_a_runtime_directory_that_is_gone) {
+    char command[PATH_LENGTH];
+
+    snprintf(command, sizeof(command), "rm -r %s/*", daemon_.runtime);
+    ck_assert_int_eq(system(command), 0);
+    daemon_launch(&daemon_);
+    ck_assert(!exists(conn, "whole/shm") && exists(conn, "whole/file"));
+    daemon_kill(&daemon_);
+    expect_sound(&daemon_);
+    daemon_launch(&daemon_);
 }
 END_TEST
 
@@ -273,6 +309,7 @@ int main(void) {
     tcase_set_timeout(tcase, 30);
     tcase_add_loop_test(tcase, test_a_segment_that_is_not_what_it_was, 0, (int)ARRAY_SIZE(damages));
     tcase_add_loop_test(tcase, test_a_registry_that_is_gone, 0, 2);
+    tcase_add_test(tcase, test_a_runtime_directory_that_is_gone);
     tcase_add_test(tcase, test_both_registries_gone);
     tcase_add_test(tcase, test_foreign_objects_with_our_names_at_the_start);
     tcase_add_test(tcase, test_foreign_objects_in_the_way_of_a_creation);
