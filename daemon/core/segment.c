@@ -215,16 +215,23 @@ int segment_sync(const struct segment *segment, bool content, struct error *erro
 int segment_rename(struct segment *segment, uint64_t id, uint32_t version, struct error *error) {
     uint64_t old_id = segment->id;
     uint32_t old_version = segment->version;
-    char from[SEGMENT_NAME_MAX];
+    char from[SEGMENT_NAME_MAX], to[SEGMENT_NAME_MAX];
     int r;
 
     segment_name(segment, from);
     segment->id = id;
     segment->version = version;
+    segment_name(segment, to);
     r = segment->ops->rename(segment, from);
     if (r < 0) {
         segment->id = old_id;
         segment->version = old_version;
+        if (r == -EEXIST)
+            return error_set(
+                error, -EBUSY,
+                "an object that is not this daemon's has the name of the next version, "
+                "%s: it has to be removed first",
+                to);
         return error_set(error, r, "cannot rename segment %s: %s", from, strerror(-r));
     }
     return 0;

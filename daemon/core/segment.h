@@ -122,7 +122,7 @@ int segment_seal(const struct segment *segment, struct error *error);
 /* Puts a file's name on disk, and its @content, too (fsync(2)); the others have no disk. */
 int segment_sync(const struct segment *segment, bool content, struct error *error);
 
-/* Makes it the given version of the given region. */
+/* Makes it the given version of the given region. -EBUSY: something else has its name. */
 int segment_rename(struct segment *segment, uint64_t id, uint32_t version, struct error *error);
 
 /* Takes its name, so that the kernel frees the memory with the last mapping. */

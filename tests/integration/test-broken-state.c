@@ -19,6 +19,8 @@
 #define PATH_LENGTH 320
 #define SIZE 5000
 #define STRANGER 20009
+#define PAGES_IN_USE 14 /* of a registry of a few records, or more */
+#define FIRST_PAGE_IN_USE 2
 
 static struct test_daemon daemon_;
 static shmreg_conn *conn;
@@ -196,6 +198,27 @@ START_TEST(test_a_runtime_directory_that_is_gone) {
 }
 END_TEST
 
+/* Cut at a page in use, it is set aside and its segments stay; behind them, it has lost nothing. */
+START_TEST(test_a_registry_cut_at_a_page) {
+    bool durable = _i % 2;
+    const char *directory = durable ? daemon_.state : daemon_.runtime;
+    int segments = daemon_segments(&daemon_);
+    char path[PATH_LENGTH];
+    bool lost;
+
+    snprintf(path, sizeof(path), "%s/registry/records.mdb", directory);
+    ck_assert_int_eq(truncate(path, _i / 2 * (off_t)sysconf(_SC_PAGESIZE)), 0);
+    daemon_launch(&daemon_);
+    snprintf(path, sizeof(path), "%s/quarantine", directory);
+    lost = count_files(path, "registry.") == 1;
+    ck_assert(lost || _i / 2 > FIRST_PAGE_IN_USE);
+    ck_assert(exists(conn, durable ? "whole/shm" : "whole/file"));
+    ck_assert(exists(conn, durable ? "whole/file" : "whole/shm") != lost);
+    ck_assert_int_eq(daemon_segments(&daemon_), segments);
+    create_region(conn, "new", SIZE, SHMREG_OPTIONS(.flags = SHMREG_DETACHED));
+}
+END_TEST
+
 START_TEST(test_both_registries_gone) {
     int segments = daemon_segments(&daemon_);
 
@@ -292,7 +315,8 @@ START_TEST(test_a_foreign_object_in_the_way_of_a_publish) {
     daemon_launch(&daemon_);
     shm_path(path, id_of("whole/shm"), 2);
     make_foreign(path);
-    expect_error(shmreg_put(conn, "whole/shm", "next", 4, 0), -EEXIST, "cannot rename segment");
+    expect_error(shmreg_put(conn, "whole/shm", "next", 4, 0), -EBUSY,
+                 "has the name of the next version");
     expect_untouched(path);
     ck_assert_int_eq(unlink(path), 0);
     expect_ok(shmreg_put(conn, "whole/shm", "next", 4, 0));
@@ -309,6 +333,7 @@ int main(void) {
     tcase_set_timeout(tcase, 30);
     tcase_add_loop_test(tcase, test_a_segment_that_is_not_what_it_was, 0, (int)ARRAY_SIZE(damages));
     tcase_add_loop_test(tcase, test_a_registry_that_is_gone, 0, 2);
+    tcase_add_loop_test(tcase, test_a_registry_cut_at_a_page, 0, 2 * PAGES_IN_USE);
     tcase_add_test(tcase, test_a_runtime_directory_that_is_gone);
     tcase_add_test(tcase, test_both_registries_gone);
     tcase_add_test(tcase, test_foreign_objects_with_our_names_at_the_start);
