@@ -8,6 +8,7 @@
 #include "proto/socket-path.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -174,13 +175,82 @@ static int receive(struct shmreg_conn *conn, struct call *call) {
     return 0;
 }
 
-static int receive_reply(struct shmreg_conn *conn, const struct wire_header *asked,
-                         struct call *call) {
-    const struct wire_header *header = &call->reply.header;
-    int r;
+void connection_resume(struct shmreg_conn *conn, const struct wire_resumed_reply *resumed) {
+    struct mapping *mapping;
 
-    while ((r = receive(conn, call)) == 0 && is_news(header))
+    pthread_mutex_lock(&conn->state);
+    conn->turn = resumed->turn;
+    TAILQ_FOREACH (mapping, &conn->mappings, link)
+        mapping->fresh = false;
+    conn->n_detaches_sent = 0;
+    conn->next_detach = TAILQ_FIRST(&conn->detaches);
+    pthread_mutex_unlock(&conn->state);
+    loop_ring(&conn->loop, 0);
+}
+
+static bool has_more(const struct shmreg_conn *conn) {
+    struct pollfd socket = {.fd = conn->socket, .events = POLLIN};
+
+    return poll(&socket, 1, 0) > 0;
+}
+
+/* Says that the request was sent before: to which daemon it is said now goes along. */
+static void mark_repeated(const struct shmreg_conn *conn, struct wire_header *request) {
+    if (!(conn->features & WIRE_FEATURE_RESUME))
+        return;
+    request->flags |= WIRE_REPEATED;
+    request->status = (int32_t)conn->turn;
+}
+
+static int send_request(struct shmreg_conn *conn, const void *data, size_t size,
+                        const struct call *call) {
+    int r = packet_send(conn->socket, data, size, call->fd, call->fd ? 1 : 0);
+
+    if (r == -EPIPE || r == -ECONNRESET || r == -ENOTCONN)
+        return -ECONNRESET;
+    if (r < 0 && r != -EAGAIN)
+        return fail(r, "cannot send to the daemon: %s", strerror(-r));
+    return r;
+}
+
+/* The present daemon may never have seen the request; if it has, it takes no notice of the repeat. */
+static int repeat(struct shmreg_conn *conn, void *data, size_t size, struct call *call) {
+    call->resumed = call->repeated = true;
+    pthread_mutex_lock(&conn->state);
+    connection_flush_detaches(conn);
+    pthread_mutex_unlock(&conn->state);
+    mark_repeated(conn, data);
+    return send_request(conn, data, size, call);
+}
+
+/* What comes before the reply is dealt with. Of several daemons one after the other, only the last one
+ * is asked again. */
+static int receive_asked(struct shmreg_conn *conn, void *data, size_t size, struct call *call) {
+    bool asks_again = false;
+    int r = 0;
+
+    while (r == 0) {
+        if (asks_again && !has_more(conn)) {
+            r = repeat(conn, data, size, call);
+            asks_again = false;
+        }
+        if (r == 0)
+            r = receive(conn, call);
+        if (r < 0 || !is_unasked(&call->reply.header))
+            return r;
+        if (call->reply.header.op == WIRE_RESUMED) {
+            connection_resume(conn, call->reply.body);
+            asks_again = true;
+        }
         loop_ring(&conn->loop, 0);
+    }
+    return r;
+}
+
+static int receive_reply(struct shmreg_conn *conn, void *data, size_t size, struct call *call) {
+    const struct wire_header *header = &call->reply.header, *asked = data;
+    int r = receive_asked(conn, data, size, call);
+
     if (r < 0)
         return r;
     if (header->flags & WIRE_CONTINUES && !call->progress)
@@ -190,21 +260,13 @@ static int receive_reply(struct shmreg_conn *conn, const struct wire_header *ask
     return 0;
 }
 
-int connection_exchange(struct shmreg_conn *conn, const void *data, size_t size,
-                        struct call *call) {
-    struct wire_header asked;
-    int r;
+int connection_exchange(struct shmreg_conn *conn, void *data, size_t size, struct call *call) {
+    int r = send_request(conn, data, size, call);
 
-    memcpy(&asked, data, sizeof(asked));
-    r = packet_send(conn->socket, data, size, call->fd, call->fd ? 1 : 0);
-    if (r == -EPIPE || r == -ECONNRESET || r == -ENOTCONN)
-        return -ECONNRESET;
-    if (r == -EAGAIN)
-        return r;
     if (r < 0)
-        return fail(r, "cannot send to the daemon: %s", strerror(-r));
+        return r;
     do {
-        r = receive_reply(conn, &asked, call);
+        r = receive_reply(conn, data, size, call);
         if (r == 0 && call->reply.header.flags & WIRE_CONTINUES)
             call->progress(call);
     } while (r == 0 && call->reply.header.flags & WIRE_CONTINUES);
@@ -230,7 +292,8 @@ static int exchange_request(struct shmreg_conn *conn, size_t size, struct call *
     pthread_mutex_unlock(&conn->state);
 
     r = connection_exchange(conn, conn->request, size, call);
-    if (r == 0 && n_detaches > 0) {
+    /* Those that another daemon was told again may have come after the request. */
+    if (r == 0 && n_detaches > 0 && !call->resumed) {
         pthread_mutex_lock(&conn->state);
         connection_forget_detaches(conn, n_detaches);
         pthread_mutex_unlock(&conn->state);
@@ -238,14 +301,12 @@ static int exchange_request(struct shmreg_conn *conn, size_t size, struct call *
     return r;
 }
 
-static int ask(struct shmreg_conn *conn, struct call *call) {
-    struct wire_header header = {.op = (uint16_t)call->op, .serial = ++conn->serial};
-    int size = wire_encode(&header, call->body, call->strings, conn->request);
+/* Until it is answered, by whichever daemon. */
+static int ask_until_answered(struct shmreg_conn *conn, size_t size, struct call *call,
+                              bool *ret_sent) {
     int64_t deadline = 0;
     int r;
 
-    if (size < 0)
-        return fail(size, "the request is too long for one message");
     for (;;) {
         if (!conn->linked) {
             if (deadline == 0)
@@ -254,7 +315,11 @@ static int ask(struct shmreg_conn *conn, struct call *call) {
             if (r < 0)
                 return r;
         }
-        r = exchange_request(conn, (size_t)size, call);
+        if (call->repeated)
+            mark_repeated(conn, (struct wire_header *)conn->request);
+        call->resumed = false;
+        *ret_sent = true;
+        r = exchange_request(conn, size, call);
         if (r == 0)
             return call_status(call);
         link_drop(conn);
@@ -262,6 +327,19 @@ static int ask(struct shmreg_conn *conn, struct call *call) {
             return r;
         call->repeated = true;
     }
+}
+
+static int ask(struct shmreg_conn *conn, struct call *call) {
+    struct wire_header header = {.op = (uint16_t)call->op, .serial = ++conn->serial};
+    int r, size = wire_encode(&header, call->body, call->strings, conn->request);
+    bool sent = false;
+
+    if (size < 0)
+        return fail(size, "the request is too long for one message");
+    r = ask_until_answered(conn, (size_t)size, call, &sent);
+    if (sent && !conn->linked)
+        conn->given_up = header.serial;
+    return r;
 }
 
 int connection_call(struct shmreg_conn *conn, struct call *call) {

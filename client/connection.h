@@ -30,6 +30,9 @@ struct shmreg_conn {
     struct sockaddr_un address;
     uint64_t client_id; /* 0 before the first HELLO */
     uint32_t serial;    /* of the last request */
+    uint32_t given_up;  /* serial of one that was sent and then not waited for; 0 for none */
+    uint32_t features;  /* of the link */
+    uint32_t turn;      /* of the daemon that took over the link; 0 for the one that made it */
 
     pthread_mutex_t state;
     int socket;
@@ -62,6 +65,7 @@ struct call {
     void (*progress)(struct call *call); /* for each reply that another one follows; or NULL */
 
     bool repeated;             /* asked again, since the daemon went away before it answered */
+    bool resumed;              /* by another daemon, on the same link */
     bool starved;              /* this process has no room for the descriptors that came */
     struct wire_message reply; /* leads into the connection's buffer: valid while it is locked */
     struct packet_fds fds;
@@ -82,14 +86,20 @@ static inline void call_close_fds(struct call *call) {
  */
 int connection_call(struct shmreg_conn *conn, struct call *call);
 
-/* The message that nobody asked for. */
-static inline bool is_news(const struct wire_header *header) {
-    return header->op == WIRE_NEWS && header->flags == WIRE_REPLY && header->serial == 0;
+/* A message that nobody asked for. */
+static inline bool is_unasked(const struct wire_header *header) {
+    return (header->op == WIRE_NEWS || header->op == WIRE_RESUMED) && header->flags == WIRE_REPLY &&
+           header->serial == 0;
 }
 
-/* One exchange on the socket as it is: the reply may be an error of the daemon. -ECONNRESET when
+/* Takes note of RESUMED: what is known of slots is to be looked at anew, what was closed is sent
+ * again, and a loop is told. */
+void connection_resume(struct shmreg_conn *conn, const struct wire_resumed_reply *resumed);
+
+/* One exchange on the socket as it is: the reply may be an error of the daemon. If another daemon
+ * takes over the link meanwhile, it is asked again, with that marked in @data. -ECONNRESET when
  * the daemon is gone, -EAGAIN when it takes longer than a time limit of the socket, -EPROTO. */
-int connection_exchange(struct shmreg_conn *conn, const void *data, size_t size, struct call *call);
+int connection_exchange(struct shmreg_conn *conn, void *data, size_t size, struct call *call);
 
 /* The sentence of an error reply is kept, its status returned; 0 for any other reply. */
 int call_status(const struct call *call);

@@ -9,6 +9,7 @@
 #include "client/connection.h"
 
 #include "client/failure.h"
+#include "proto/region-name.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +21,13 @@
 
 #define FIRST_WAIT_MSEC 1
 #define LONGEST_WAIT_MSEC 64
+
+/* No request of a link is larger than OPEN with one name. */
+#define LINK_REQUEST_MAX 512u
+_Static_assert(sizeof(struct wire_header) + sizeof(struct wire_open_request) + REGION_NAME_MAX +
+                       1 <=
+                   LINK_REQUEST_MAX,
+               "requests of a link");
 
 void link_drop(struct shmreg_conn *conn) {
     pthread_mutex_lock(&conn->state);
@@ -65,10 +73,12 @@ static int link_connect(struct shmreg_conn *conn, int64_t deadline_msec) {
 }
 
 int link_exchange(struct shmreg_conn *conn, struct call *call) {
+    /* Of a buffer's own: it may have to be sent again after something else has come. */
+    _Alignas(uint64_t) char request[LINK_REQUEST_MAX];
     struct wire_header header = {.op = (uint16_t)call->op, .serial = ++conn->serial};
-    int size = wire_encode(&header, call->body, call->strings, conn->reply);
+    int size = wire_encode(&header, call->body, call->strings, request);
 
-    return size < 0 ? size : connection_exchange(conn, conn->reply, (size_t)size, call);
+    return size < 0 ? size : connection_exchange(conn, request, (size_t)size, call);
 }
 
 static int take_page(struct shmreg_conn *conn, int fd, uint32_t n_slots) {
@@ -89,7 +99,7 @@ static int take_page(struct shmreg_conn *conn, int fd, uint32_t n_slots) {
 
 static int hello(struct shmreg_conn *conn, bool *ret_resumed) {
     _cleanup_(call_close_fds) struct call call = {.op = WIRE_HELLO};
-    struct wire_hello_request body = {.version = WIRE_VERSION};
+    struct wire_hello_request body = {.version = WIRE_VERSION, .features = WIRE_FEATURE_RESUME};
     const struct wire_hello_reply *reply;
     int r;
 
@@ -109,7 +119,9 @@ static int hello(struct shmreg_conn *conn, bool *ret_resumed) {
     reply = call.reply.body;
     if (call.fds.count != 1 || reply->version == 0 || reply->version > WIRE_VERSION)
         return fail(-EPROTO, "the daemon does not speak version %u of the protocol", WIRE_VERSION);
-    *ret_resumed = reply->flags & WIRE_RESUMED;
+    conn->features = reply->features;
+    conn->turn = 0;
+    *ret_resumed = reply->flags & WIRE_HELLO_RESUMED;
     return take_page(conn, call.fds.fd[0], reply->status_slots);
 }
 
@@ -207,6 +219,21 @@ static int watch(struct shmreg_conn *conn) {
     return r;
 }
 
+/* What a request attached whose answer nobody waited for is given back. That the link broke again is
+ * found by the next message. */
+static void give_up(struct shmreg_conn *conn) {
+    _Alignas(uint64_t) char request[LINK_REQUEST_MAX];
+    struct wire_header header = {
+        .op = WIRE_DETACH,
+        .flags = WIRE_NO_REPLY | WIRE_REPEATED,
+        .serial = conn->given_up,
+    };
+    int size = wire_encode(&header, &(struct wire_detach_request){0}, NULL, request);
+
+    if (conn->given_up != 0 && conn->features & WIRE_FEATURE_RESUME)
+        packet_send(conn->socket, request, (size_t)size, NULL, 0);
+}
+
 static int make(struct shmreg_conn *conn, int64_t deadline_msec) {
     bool resumed = false;
     int r = link_connect(conn, deadline_msec);
@@ -216,6 +243,9 @@ static int make(struct shmreg_conn *conn, int64_t deadline_msec) {
     if (r < 0)
         return r;
     start_over(conn, resumed);
+    if (resumed)
+        give_up(conn);
+    conn->given_up = 0;
     r = restore(conn);
     if (r == 0 && loop_is_open(&conn->loop))
         r = watch(conn);

@@ -39,11 +39,10 @@ int shmreg_conn_fd(shmreg_conn *conn) {
     return talking->loop.epoll_fd;
 }
 
-/* Reads the news off the socket. -ECONNRESET, -EPROTO: the link is of no use any more. */
+/* Reads what came unasked off the socket. -ECONNRESET, -EPROTO: the link is of no use any more. */
 static int drain(struct shmreg_conn *conn) {
-    const struct wire_header *header = (struct wire_header *)conn->reply;
-
     for (;;) {
+        struct wire_message message;
         ssize_t size = recv(conn->socket, conn->reply, sizeof(conn->reply), MSG_DONTWAIT);
 
         if (size < 0 && errno == EINTR)
@@ -52,8 +51,11 @@ static int drain(struct shmreg_conn *conn) {
             return 0;
         if (size <= 0)
             return -ECONNRESET;
-        if (size < (ssize_t)sizeof(*header) || !is_news(header))
+        if (wire_decode(WIRE_REPLY_SIDE, conn->reply, (size_t)size, 0, &message, NULL) < 0 ||
+            !is_unasked(&message.header))
             return fail(-EPROTO, "the daemon answers what it was not asked");
+        if (message.header.op == WIRE_RESUMED)
+            connection_resume(conn, message.body);
     }
 }
 

@@ -158,6 +158,7 @@ static int start_faces(struct daemon *daemon, struct error *error) {
         &(struct server_options){
             .base = daemon->base,
             .manager = daemon->manager,
+            .fdstore = &daemon->fdstore,
             .changed = on_clients_changed,
             .data = daemon,
         },

@@ -6,6 +6,7 @@
 #include "proto/cleanup.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 struct shape {
@@ -56,7 +57,8 @@ static const struct shape *shape_of(enum wire_side side, const struct wire_heade
 static int check_header(enum wire_side side, const struct wire_header *header, size_t size,
                         struct error *error) {
     uint32_t needed = side == WIRE_REPLY_SIDE ? WIRE_REPLY : 0;
-    uint32_t allowed = side == WIRE_REPLY_SIDE ? WIRE_REPLY : WIRE_NO_REPLY;
+    uint32_t allowed = side == WIRE_REPLY_SIDE ? WIRE_REPLY : WIRE_NO_REPLY | WIRE_REPEATED;
+    bool has_turn = header->flags & WIRE_REPEATED;
 
     if (side == WIRE_REPLY_SIDE && header->status == 0)
         allowed |= WIRE_CONTINUES;
@@ -65,7 +67,8 @@ static int check_header(enum wire_side side, const struct wire_header *header, s
                          header->length, size - sizeof(*header));
     if (header->flags & ~allowed || (header->flags & needed) != needed)
         return error_set(error, -EBADMSG, "header flags %#x are out of place", header->flags);
-    if (side == WIRE_REQUEST_SIDE ? header->status != 0 : header->status > 0)
+    if (side == WIRE_REPLY_SIDE ? header->status > 0
+                                : header->status < 0 || (header->status > 0 && !has_turn))
         return error_set(error, -EBADMSG, "status %d is out of place", header->status);
     return 0;
 }

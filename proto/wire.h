@@ -24,7 +24,7 @@
  * The operations: X(NAME, name, number, request strings, request descriptors, reply strings,
  * reply descriptors).
  *
- * NEWS is the one message that nobody asks for: see WATCH.
+ * NEWS and RESUMED are the two messages that nobody asks for: see WATCH, and below.
  *
  * Strings are written as one letter each: 't' text that ends with its only NUL byte, 'b' bytes. A
  * request carries exactly the descriptors stated, a reply at most so many. A struct that has
@@ -50,7 +50,8 @@
     X(SNAPSHOT, snapshot, 16, "tttt", 0, "", 0)                                                    \
     X(ADOPT, adopt, 17, "ttt", 1, "b", 2)                                                          \
     X(WATCH, watch, 18, "", 0, "", 0)                                                              \
-    X(NEWS, news, 19, "", 0, "", 0)
+    X(NEWS, news, 19, "", 0, "", 0)                                                                \
+    X(RESUMED, resumed, 20, "", 0, "", 0)
 
 enum wire_op {
 #define X(NAME, name, number, ...) WIRE_##NAME = number,
@@ -59,35 +60,41 @@ enum wire_op {
 };
 
 /* Header flags: set in replies; in a request: send no reply, not even an error (for DETACH); in a
- * reply: it tells of progress, and another reply to the same request follows (for SNAPSHOT). */
+ * reply: it tells of progress, and another reply to the same request follows (for SNAPSHOT); in a
+ * request: it was sent before, and a daemon that is gone may have carried it out. */
 #define WIRE_REPLY 1u
 #define WIRE_NO_REPLY 2u
 #define WIRE_CONTINUES 4u
+#define WIRE_REPEATED 8u
 
 struct wire_header {
-    uint16_t op;     /* enum wire_op; a reply repeats it */
-    uint16_t flags;  /* WIRE_REPLY, WIRE_NO_REPLY, WIRE_CONTINUES */
-    uint32_t serial; /* chosen by the client, repeated in the reply */
-    int32_t status;  /* 0 in requests; 0 or a negative errno in replies */
+    uint16_t op;    /* enum wire_op; a reply repeats it */
+    uint16_t flags; /* WIRE_REPLY, WIRE_NO_REPLY, WIRE_CONTINUES, WIRE_REPEATED */
+    uint32_t
+        serial; /* chosen by the client, each larger than the one before; repeated in the reply */
+    int32_t status;  /* 0 or a negative errno in replies; with WIRE_REPEATED the turn; else 0 */
     uint32_t length; /* bytes after the header */
 };
 
 /* The first message of a connection. A client that comes back after the daemon went away gives the
  * same client_id; if the daemon still knows it, and the process is the same, its attachments are
- * taken over as they were and the reply says WIRE_RESUMED. */
+ * taken over as they were and the reply says WIRE_HELLO_RESUMED. */
 struct wire_hello_request {
-    uint32_t version; /* the newest version the client speaks */
-    uint32_t features;
+    uint32_t version;   /* the newest version the client speaks */
+    uint32_t features;  /* WIRE_FEATURE_...: what it understands */
     uint64_t client_id; /* random, chosen by the client */
 };
 
-#define WIRE_RESUMED 1u
+/* Understands RESUMED (the client), WIRE_REPEATED (the daemon). */
+#define WIRE_FEATURE_RESUME 1u
+
+#define WIRE_HELLO_RESUMED 1u
 
 struct wire_hello_reply {
-    uint32_t version; /* the version both speak from now on */
-    uint32_t features;
+    uint32_t version;  /* the version both speak from now on */
+    uint32_t features; /* those that both have */
     uint64_t client_id;
-    uint32_t flags;        /* WIRE_RESUMED */
+    uint32_t flags;        /* WIRE_HELLO_RESUMED */
     uint32_t status_slots; /* slots of the status page, whose descriptor comes along */
 };
 
@@ -353,6 +360,18 @@ struct wire_news_request {
 
 struct wire_news_reply {
     uint64_t reserved;
+};
+
+/* As a request it means nothing; its reply, with serial 0, is sent unasked: another daemon has taken
+ * over this very connection, with all that it had. What was not answered yet is asked again, with
+ * WIRE_REPEATED and this turn. */
+struct wire_resumed_request {
+    uint64_t reserved;
+};
+
+struct wire_resumed_reply {
+    uint32_t turn; /* 1 to INT32_MAX */
+    uint32_t reserved;
 };
 
 struct wire_error_reply {

@@ -93,8 +93,10 @@ int manager_adopt(struct manager *manager, struct client *client, const struct r
     if (r < 0 || access == 0)
         return r;
     r = manager_attach(manager, client, spec->name, access, ret, ret_fds, error);
-    if (r < 0 && is_new)
+    if (r < 0 && is_new) {
+        manager_retract(manager);
         manager_end_region(region, &client->caller, REGION_DESTROYED,
                            "its adopter could not attach", &ignored);
+    }
     return r;
 }

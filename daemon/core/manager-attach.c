@@ -57,11 +57,11 @@ int manager_add_client(struct manager *manager, struct caller *caller, int pidfd
 }
 
 /* A holder's record too many is found out at the next start: its process is gone, or says so. */
-static void delete_holders(struct manager *manager, const char *keys, size_t n_keys) {
+static void delete_holders(struct manager *manager, const struct registry_change *deletions,
+                           size_t count) {
     struct error error = {0};
 
-    if (registry_delete_all(manager->volatile_registry, REGISTRY_HOLDERS, keys, RECORD_KEY_MAX,
-                            n_keys, &error) < 0)
+    if (registry_commit(manager->volatile_registry, deletions, count, &error) < 0)
         log_warning("cannot delete the record of a holder: %s", error.text);
 }
 
@@ -69,7 +69,8 @@ static void delete_holder(const struct attachment *attachment) {
     char key[RECORD_KEY_MAX];
 
     holder_record_key(attachment, key);
-    delete_holders(attachment->client->manager, key, 1);
+    delete_holders(attachment->client->manager,
+                   &(struct registry_change){REGISTRY_HOLDERS, key, NULL}, 1);
 }
 
 void manager_drop_holder(struct attachment *attachment) {
@@ -83,6 +84,11 @@ static void end_attachment(struct attachment *attachment) {
 
     attachment_free(attachment);
     reaper_attachments_changed(region);
+}
+
+void manager_end_attachment(struct attachment *attachment) {
+    delete_holder(attachment);
+    end_attachment(attachment);
 }
 
 /* Forgets a client in this process, not in the registry. */
@@ -107,16 +113,19 @@ void client_forget(struct client *client) {
 #define KEYS_MAX 256u
 
 static void end_attachments(struct client *client) {
+    struct registry_change deletions[KEYS_MAX];
     char keys[KEYS_MAX][RECORD_KEY_MAX];
     struct attachment *attachment;
-    size_t n_keys = 0;
+    size_t count = 0;
 
     while ((attachment = client_any_attachment(client))) {
-        holder_record_key(attachment, keys[n_keys++]);
+        holder_record_key(attachment, keys[count]);
+        deletions[count] = (struct registry_change){REGISTRY_HOLDERS, keys[count], NULL};
+        count++;
         end_attachment(attachment);
-        if (n_keys == KEYS_MAX || client->n_attachments == 0) {
-            delete_holders(client->manager, keys[0], n_keys);
-            n_keys = 0;
+        if (count == KEYS_MAX || client->n_attachments == 0) {
+            delete_holders(client->manager, deletions, count);
+            count = 0;
         }
     }
 }
@@ -128,6 +137,7 @@ void manager_remove_client(struct manager *manager, struct client *client) {
     while ((stage = LIST_FIRST(&client->stages)))
         manager_end_stage(stage);
     end_attachments(client);
+    manager_forget_session(client);
     client_forget(client);
 }
 
@@ -174,8 +184,33 @@ bool manager_identify_client(struct manager *manager, struct client *client, uin
         return false;
     client_take_attachments(client, holder);
     client_take_stages(client, holder);
+    client->session = holder->session;
     client_forget(holder);
     return true;
+}
+
+int manager_resume_client(struct manager *manager, struct caller *caller, int pidfd, uint64_t id,
+                          uint32_t turn, struct client **ret) {
+    _cleanup_(cleanup_process_unref) struct process *process = NULL;
+    struct client *client;
+    int r = process_get(manager->processes, caller->pid, pidfd, &process);
+
+    if (r < 0)
+        return r;
+    client = manager_find_holder(manager, id, process);
+    if (!client || client->caller.uid != caller->uid || !client->session.recorded)
+        return -ENOENT;
+    r = quota_charge_existing(manager->quota, caller->uid, LIMIT_CONNECTIONS, 1, &client->charge);
+    if (r < 0)
+        return r;
+    process_watch_stop(&client->watch);
+    caller_deinit(&client->caller);
+    client->caller = *caller;
+    *caller = (struct caller){0};
+    client->connected = true;
+    client->resumption.turn = turn;
+    *ret = client;
+    return 0;
 }
 
 int manager_each_client(struct manager *manager, int (*each)(void *data, struct client *client),
@@ -215,6 +250,7 @@ static int attach(struct manager *manager, struct client *client, struct region 
     r = attachment_new(id, client, region, region->segment, access, &charge, ret);
     if (r < 0)
         return error_set(error, r, "no memory for an attachment");
+    (*ret)->serial = manager->request.client == client ? manager->request.serial : 0;
     r = manager_record_holder(manager, *ret, error);
     if (r < 0)
         attachment_free(*ret);
@@ -271,7 +307,6 @@ int manager_detach(struct manager *manager, struct client *client, uint64_t atta
     }
     if (!attachment)
         return error_set(error, -ENOENT, "the client has no attachment %" PRIu64, attachment_id);
-    delete_holder(attachment);
-    end_attachment(attachment);
+    manager_end_attachment(attachment);
     return 0;
 }

@@ -165,8 +165,9 @@ int manager_record(struct manager *manager, const struct region *region, struct 
     if (!text)
         return error_set(error, -ENOMEM, "no memory for the record of region '%s'", region->name);
     region_record_key(region->id, key);
-    return registry_put(manager_registry(manager, region->segment->backing), REGISTRY_REGIONS, key,
-                        text, error);
+    return manager_commit(manager, manager_registry(manager, region->segment->backing),
+                          &(struct registry_change){REGISTRY_REGIONS, key, text},
+                          region->segment->version, error);
 }
 
 int manager_install(struct manager *manager, struct region *region, struct process *owner,
@@ -337,9 +338,11 @@ int manager_create_and_attach(struct manager *manager, struct client *client,
     if (r < 0 && !(r == -EEXIST && existing_ok))
         return r;
     r = manager_attach(manager, client, spec->name, access, ret, ret_fds, error);
-    if (r < 0 && *ret_created && is_new)
+    if (r < 0 && *ret_created && is_new) {
+        manager_retract(manager);
         manager_end_region(region, &client->caller, REGION_DESTROYED,
                            "its creator could not attach", &ignored);
+    }
     return r;
 }
 
@@ -350,8 +353,9 @@ int manager_end_region(struct region *region, const struct caller *caller, enum 
     int r;
 
     region_record_key(region->id, key);
-    r = registry_delete(manager_registry(manager, region->segment->backing), REGISTRY_REGIONS, key,
-                        error);
+    r = manager_commit(manager, manager_registry(manager, region->segment->backing),
+                       &(struct registry_change){REGISTRY_REGIONS, key, NULL},
+                       region->segment->version, error);
     if (r < 0)
         return r;
     region->ended = true;

@@ -115,6 +115,7 @@ static int seal(struct manager *manager, struct region *region, struct error *er
     }
     region->segment->sealed = false;
     region->slot_version--;
+    manager_retract(manager);
     if (manager_record(manager, region, &ignored) < 0)
         log_write(LOG_WARNING, ABOUT(.region = region->name),
                   "region '%s' stays recorded as sealed: %s", region->name, ignored.text);

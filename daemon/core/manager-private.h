@@ -9,6 +9,13 @@
 #include "daemon/ground/status.h"
 #include "daemon/ground/worker.h"
 
+/* The request of a client that is carried out just now, if any. */
+struct request_under_way {
+    struct client *client; /* NULL for none, or one of an operator */
+    uint32_t serial;
+    bool retracted;
+};
+
 struct manager {
     struct event_base *base;
     const struct config *config;
@@ -24,6 +31,7 @@ struct manager {
     unsigned n_regions;
     TAILQ_HEAD(, client) clients;
     LIST_HEAD(, observer) observers;
+    struct request_under_way request;
     uint64_t next_id;      /* of regions, stages and attachments */
     uint64_t reserved_ids; /* ids below are reserved in the registries */
 };
@@ -50,6 +58,27 @@ int manager_find_with(struct manager *manager, const struct caller *caller, cons
 /* Puts a region into the tree of names, which takes the caller's reference; or takes it out. */
 int manager_insert(struct manager *manager, struct region *region);
 void manager_take_out(struct manager *manager, struct region *region);
+
+/*
+ * Makes one change of a region's record, and in the same transaction records that the request under
+ * way has taken effect, with the version that its answer tells of.
+ *
+ * After manager_retract() the commits of this request take back what it did, so it has not.
+ */
+int manager_commit(struct manager *manager, struct registry *registry,
+                   const struct registry_change *change, uint32_t version, struct error *error);
+void manager_retract(struct manager *manager);
+
+/* In the durable registry's META: the session of the request that changed it last. */
+#define SESSION_COPY_KEY "session"
+
+/* Makes @session the client's; or deletes the record. */
+int manager_record_session(struct client *client, const struct client_session *session,
+                           struct error *error);
+void manager_forget_session(struct client *client);
+
+/* Ends an attachment, and with it the region if nothing else keeps that. */
+void manager_end_attachment(struct attachment *attachment);
 
 /* Writes the region's record. */
 int manager_record(struct manager *manager, const struct region *region, struct error *error);

@@ -56,6 +56,27 @@ void manager_remove_client(struct manager *manager, struct client *client);
  * attachments it had. */
 bool manager_identify_client(struct manager *manager, struct client *client, uint64_t id);
 
+/* Takes up a client where the last daemon left it: its connection, whose process @caller and @pidfd
+ * (taken over, @caller on success) come from, is still there. -ENOENT or -ESRCH: not enough is known
+ * of it. @turn: see struct resumption. */
+int manager_resume_client(struct manager *manager, struct caller *caller, int pidfd, uint64_t id,
+                          uint32_t turn, struct client **ret);
+
+/* Whether the client is told of changes to what it is attached to, also by the next daemon. */
+int manager_watch(struct client *client, bool watches, struct error *error);
+
+/* Records what is known of a client that has nothing to be recorded for yet, so that the next daemon
+ * can resume it. */
+int manager_keep_client(struct client *client, struct error *error);
+
+/*
+ * Around all that is done for one request of a client, which is known by its serial (0: by none).
+ * What the request changes is recorded as done by it. What it attached before, if it is repeated
+ * since the answer was lost, ends with it: what it attaches this time is what the client has.
+ */
+void manager_begin_request(struct client *client, uint32_t serial, bool repeated);
+void manager_end_request(struct client *client, uint32_t serial, bool repeated);
+
 struct region_spec {
     const char *name;
     uint64_t size;

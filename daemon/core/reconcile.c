@@ -111,6 +111,8 @@ int reconcile(struct manager *manager, struct fdstore *fdstore, struct error *er
     if (r == 0)
         r = restore_stages(manager, fdstore, error);
     if (r == 0)
+        r = restore_sessions(manager, error);
+    if (r == 0)
         r = start_lifetimes(manager, error);
     if (r == 0)
         r = sweep(manager, fdstore, error);

@@ -7,6 +7,7 @@
  *  1   the first
  *  2   regions: slot_version, sync_block, sealed, durability, durability_seconds
  *      stages (which format 1 had from some day on): sync_block, durability, durability_seconds
+ *  3   sessions; holders: serial, which may be missing
  */
 #pragma once
 

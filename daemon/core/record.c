@@ -200,25 +200,28 @@ void holder_record_format(const struct attachment *attachment, char ret[static H
     end = append_number(end, ",\"pid\":", (uint64_t)client->process->identity.pid);
     end = append_number(end, ",\"start_time\":", client->process->identity.start_time);
     end = append_number(end, ",\"uid\":", client->caller.uid);
+    end = append_number(end, ",\"serial\":", attachment->serial);
     strcpy(end, "}");
 }
 
 int holder_record_parse(const char *text, struct holder_record *ret, struct error *error) {
     json_int_t client_id, attachment_id, region_id, version, access, size, max_size, pid, start,
-        uid;
+        uid, serial = 0;
     const char *region;
     json_error_t fault;
     json_t *json = json_loads(text, 0, &fault);
-    int r = json ? json_unpack_ex(
-                       json, &fault, 0, "{s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
-                       "client_id", &client_id, "attachment_id", &attachment_id, "region", &region,
-                       "region_id", &region_id, "version", &version, "access", &access, "size",
-                       &size, "max_size", &max_size, "pid", &pid, "start_time", &start, "uid", &uid)
+    int r = json ? json_unpack_ex(json, &fault, 0,
+                                  "{s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s?I}",
+                                  "client_id", &client_id, "attachment_id", &attachment_id,
+                                  "region", &region, "region_id", &region_id, "version", &version,
+                                  "access", &access, "size", &size, "max_size", &max_size, "pid",
+                                  &pid, "start_time", &start, "uid", &uid, "serial", &serial)
                  : -1;
 
     if (r < 0 || strlen(region) > REGION_NAME_MAX || !in_range(version, 1, UINT32_MAX) ||
         !in_range(size, 1, max_size) || !in_range(access, 0, UINT32_MAX) ||
-        !in_range(uid, 0, UINT32_MAX - 1) || !in_range(pid, 1, INT32_MAX)) {
+        !in_range(uid, 0, UINT32_MAX - 1) || !in_range(pid, 1, INT32_MAX) ||
+        !in_range(serial, 0, UINT32_MAX)) {
         r = error_set(error, -EBADMSG, "%s",
                       r < 0 ? fault.text : "its values are none that a holder has");
         json_decref(json);
@@ -233,6 +236,7 @@ int holder_record_parse(const char *text, struct holder_record *ret, struct erro
         .version = (uint32_t)version,
         .access = (uint32_t)access,
         .uid = (uint32_t)uid,
+        .serial = (uint32_t)serial,
         .process = {.pid = (pid_t)pid, .start_time = (uint64_t)start},
     };
     strcpy(ret->region, region);

@@ -1,8 +1,9 @@
 /*
- * Records: regions, holders and stages as the registry keeps them
+ * Records: regions, holders, stages and sessions as the registry keeps them
  *
  * A record is a JSON object with everything that is needed to go on after the daemon was killed. A
- * region's key is its id; a holder's is the client's id and the attachment's, a stage's the same.
+ * region's key is its id; a holder's is the client's id and the attachment's, a stage's the same; a session's is the
+ * client's id.
  */
 #pragma once
 
@@ -51,7 +52,7 @@ int region_record_segment(const struct region_record *record, const struct segme
 
 struct holder_record {
     uint64_t client_id, attachment_id, region_id, size, max_size;
-    uint32_t version, access, uid;
+    uint32_t version, access, uid, serial;
     struct process_identity process;
     char region[REGION_NAME_MAX + 1];
 };
@@ -61,6 +62,8 @@ void holder_record_format(const struct attachment *attachment, char ret[static H
 int holder_record_parse(const char *text, struct holder_record *ret, struct error *error);
 int holder_record_parse_at(const char *key, const char *text, struct holder_record *ret,
                            struct error *error);
+
+void session_record_key(uint64_t client_id, char ret[static RECORD_KEY_MAX]);
 
 void stage_record_key(const struct stage *stage, char ret[static RECORD_KEY_MAX]);
 

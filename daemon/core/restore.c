@@ -222,8 +222,11 @@ static int restore_holder(struct manager *manager, const struct holder_record *r
         r = quota_charge_existing(manager->quota, record->uid, LIMIT_ATTACHMENTS, 1, &charge);
     if (r < 0)
         return r;
-    return attachment_new(record->attachment_id, client, region, segment, record->access, &charge,
-                          &attachment);
+    r = attachment_new(record->attachment_id, client, region, segment, record->access, &charge,
+                       &attachment);
+    if (r == 0)
+        attachment->serial = record->serial;
+    return r;
 }
 
 static int on_holder_record(void *data, const char *key, const char *value) {

@@ -3,6 +3,7 @@
  */
 #include "daemon/faces/connection.h"
 
+#include "daemon/core/clock.h"
 #include "daemon/faces/disposal.h"
 #include "daemon/faces/turns.h"
 
@@ -115,36 +116,64 @@ static bool is_news_unread(const struct connection *connection) {
     return connection->news_is_last && ioctl(connection->fd, SIOCOUTQ, &unread) == 0 && unread > 0;
 }
 
-/* Sends the news that there is. -EAGAIN while there is no room; any other trouble of the socket is
- * left to whoever reads from it. */
-static int send_news(struct connection *connection) {
-    _Alignas(uint64_t) char message[sizeof(struct wire_header) + sizeof(struct wire_news_reply)];
-    struct wire_header header = {.op = WIRE_NEWS, .flags = WIRE_REPLY};
-    int size = wire_encode(&header, &(struct wire_news_reply){0}, NULL, message);
+/* Sends a message that nobody asked for. */
+static int send_unasked(const struct connection *connection, enum wire_op op, const void *body) {
+    _Alignas(uint64_t) char message[sizeof(struct wire_header) + sizeof(uint64_t)];
+    struct wire_header header = {.op = (uint16_t)op, .flags = WIRE_REPLY};
+    int size = wire_encode(&header, body, NULL, message);
 
+    return packet_send(connection->fd, message, (size_t)size, NULL, 0);
+}
+
+static int send_resumed(struct connection *connection) {
+    const struct wire_resumed_reply body = {.turn = connection->client->resumption.turn};
+
+    if (send_unasked(connection, WIRE_RESUMED, &body) == -EAGAIN)
+        return -EAGAIN;
+    connection->resumed = false;
+    connection->news_is_last = false;
+    return 0;
+}
+
+static int send_news(struct connection *connection) {
     if (!is_news_unread(connection) &&
-        packet_send(connection->fd, message, (size_t)size, NULL, 0) == -EAGAIN)
+        send_unasked(connection, WIRE_NEWS, &(struct wire_news_reply){0}) == -EAGAIN)
         return -EAGAIN;
     connection->news = false;
     connection->news_is_last = true;
     return 0;
 }
 
-/* After a reply: the news that came meanwhile goes out, then the next request is read. */
-static int go_on(struct connection *connection) {
-    if (connection->news && send_news(connection) == -EAGAIN)
-        return wait_for(connection, WRITABLE);
-    return wait_for(connection, READABLE);
+/* Sends what there is to be told unasked. -EAGAIN while there is no room; any other trouble of the
+ * socket is left to whoever reads from it. */
+static int tell(struct connection *connection) {
+    int r = connection->resumed ? send_resumed(connection) : 0;
+
+    return r == 0 && connection->news ? send_news(connection) : r;
 }
 
-void connection_tell_news(struct connection *connection) {
-    connection->news = true;
-    if (connection->serving || connection->pending || send_news(connection) == 0 ||
-        connection->task)
+/* After a reply: the news that came meanwhile goes out, then the next request is read. */
+static int go_on(struct connection *connection) {
+    return wait_for(connection, tell(connection) == -EAGAIN ? WRITABLE : READABLE);
+}
+
+static void tell_now_or_later(struct connection *connection) {
+    if (connection->serving || connection->pending || tell(connection) == 0 || connection->task)
         return;
     /* Without memory to wait for room there would be silence: then rather a new connection. */
     if (wait_for(connection, WRITABLE) < 0)
         shutdown(connection->fd, SHUT_RDWR);
+}
+
+void connection_tell_news(struct connection *connection) {
+    connection->news = true;
+    tell_now_or_later(connection);
+}
+
+void connection_tell_resumed(struct connection *connection) {
+    connection->resumed = connection->greeted = true;
+    event_del(connection->clock);
+    tell_now_or_later(connection);
 }
 
 /* Says once why a client is being cut off. */
@@ -285,6 +314,7 @@ int connection_new(struct dispatcher *dispatcher, struct offence_log *offences,
         .offences = offences,
         .client = client,
         .fd = steal_fd(&socket),
+        .since_usec = boottime_usec(),
         .ended = ended,
         .data = data,
     };

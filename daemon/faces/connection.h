@@ -6,7 +6,8 @@
  * holds up itself and nobody else, and is cut off after a while, as is one that never says hello. Nor
  * is anything read while a request is still carried out. A client that sends requests ahead of its
  * replies has its turn after those who do not. News of its regions goes out between replies; while
- * there is no room for it, one flag keeps it, however much has changed.
+ * there is no room for it, one flag keeps it, however much has changed. So does the message that another
+ * daemon has taken over the connection.
  */
 #pragma once
 
@@ -28,11 +29,14 @@ struct connection {
     struct reply *pending; /* NULL for none */
     struct task *task;     /* NULL for none */
     unsigned n_requests;
-    bool greeted;      /* it has said hello */
-    bool ahead;        /* it sends requests ahead of their replies */
-    bool serving;      /* a request, which may itself be what makes news */
-    bool news;         /* there is some that was not sent */
-    bool news_is_last; /* of what was sent: nothing came after it */
+    bool greeted;        /* it has said hello */
+    bool ahead;          /* it sends requests ahead of their replies */
+    bool serving;        /* a request, which may itself be what makes news */
+    bool resumed;        /* the client was not told yet */
+    bool news;           /* there is some that was not sent */
+    bool news_is_last;   /* of what was sent: nothing came after it */
+    bool stored;         /* the service manager has a copy of the socket */
+    uint64_t since_usec; /* boottime_usec() */
     void (*ended)(void *data, struct connection *connection);
     void *data;
     TAILQ_ENTRY(connection) link;
@@ -53,4 +57,6 @@ void connection_free(struct connection *connection);
 /* Tells the client, which watches, that a region it is attached to has changed; if not at once, then
  * as soon as its socket has room. Ends nothing: it may be called from within the manager. */
 void connection_tell_news(struct connection *connection);
+/* Tells the client that this daemon has taken over the connection, under the same conditions. */
+void connection_tell_resumed(struct connection *connection);
 DEFINE_CLEANUP(struct connection *, connection_free);

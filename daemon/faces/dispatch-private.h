@@ -25,6 +25,16 @@ int request_answer(struct request *request, const void *body, const struct wire_
 /* Bits and fields that mean nothing yet may mean something one day: they are not ignored now. */
 int request_check_unused(struct request *request, uint32_t bits);
 
+/* Whether it was asked before, and then took effect. */
+bool request_was_done(const struct request *request);
+
+/* Answers a request that was done already, where that needs no look at anything: true if it did. */
+bool request_answer_done(struct request *request, int *ret);
+
+/* Whether nothing is to be done about it, not even an answer: see dispatch-repeat.c. Takes note of what
+ * is heard. */
+bool request_is_stale(struct client *client, const struct wire_header *header);
+
 /* What the request wants a region to be, with @flags allowed; its strings from @string on are name,
  * rules, attributes. */
 int request_read_spec(struct request *request, const struct wire_region_spec *wire, size_t string,
@@ -57,3 +67,4 @@ int on_publish(struct request *request);
 int on_snapshot(struct request *request);
 int on_watch(struct request *request);
 int on_news(struct request *request);
+int on_resumed(struct request *request);

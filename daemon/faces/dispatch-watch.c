@@ -9,9 +9,10 @@ int on_watch(struct request *request) {
     const struct wire_watch_request *watch = request->message->body;
     int r = request_check_unused(request, (watch->enable & ~1u) | watch->reserved);
 
+    if (r == 0)
+        r = manager_watch(request->client, watch->enable, request->error);
     if (r < 0)
         return r;
-    request->client->watches = watch->enable;
     return request_answer(request, &(struct wire_watch_reply){0}, NULL);
 }
 

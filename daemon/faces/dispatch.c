@@ -50,12 +50,14 @@ static int on_hello(struct request *request) {
                          strerror(errno));
     request->reply->fds.fd[request->reply->fds.count++] = fd;
     resumed = manager_identify_client(request->manager, request->client, hello->client_id);
+    request->client->is_resumable = hello->features & WIRE_FEATURE_RESUME;
     return request_answer(
         request,
         &(struct wire_hello_reply){
             .version = hello->version < WIRE_VERSION ? hello->version : WIRE_VERSION,
+            .features = hello->features & WIRE_FEATURE_RESUME,
             .client_id = hello->client_id,
-            .flags = resumed ? WIRE_RESUMED : 0,
+            .flags = resumed ? WIRE_HELLO_RESUMED : 0,
             .status_slots = STATUS_SLOTS,
         },
         NULL);
@@ -104,9 +106,12 @@ static int create_detached(struct request *request, const struct region_spec *sp
                            bool existing_ok) {
     const struct caller *caller = &request->client->caller;
     struct region *region;
-    int r =
-        manager_create(request->manager, caller, request->client, spec, &region, request->error);
+    int r = 0;
 
+    /* Even if somebody has destroyed it meanwhile. */
+    if (!request_was_done(request))
+        r = manager_create(request->manager, caller, request->client, spec, &region,
+                           request->error);
     if (r == -EEXIST && existing_ok)
         r = manager_find(request->manager, caller, spec->name, &region, request->error);
     return r < 0 ? r
@@ -225,6 +230,8 @@ static int on_detach(struct request *request) {
     int r =
         manager_detach(request->manager, request->client, detach->attachment_id, request->error);
 
+    if (r == -ENOENT && request->message->header.flags & WIRE_REPEATED)
+        r = 0;
     return r < 0 ? r : request_answer(request, &(struct wire_detach_reply){0}, NULL);
 }
 
@@ -351,11 +358,19 @@ static int (*const handlers[])(struct request *request) = {
 };
 
 static int carry_out(struct request *request) {
-    enum wire_op op = request->message->header.op;
+    const struct wire_header *header = &request->message->header;
+    bool repeated = header->flags & WIRE_REPEATED;
+    int r;
 
-    if (request->client->id == 0 && op != WIRE_HELLO)
-        return error_set(request->error, -EPROTO, "%s: hello comes first", wire_op_name(op));
-    return handlers[op](request);
+    if (request->client->id == 0 && header->op != WIRE_HELLO)
+        return error_set(request->error, -EPROTO, "%s: hello comes first",
+                         wire_op_name(header->op));
+    if (request_answer_done(request, &r))
+        return r;
+    manager_begin_request(request->client, header->serial, repeated);
+    r = handlers[header->op](request);
+    manager_end_request(request->client, header->serial, repeated);
+    return r;
 }
 
 void dispatch_error(struct reply *reply, const struct wire_header *header,
@@ -375,6 +390,8 @@ int dispatch(struct dispatcher *dispatcher, struct client *client, size_t size,
     dispatcher->task = NULL;
     malformed = r = wire_decode(WIRE_REQUEST_SIDE, dispatcher->request, size,
                                 dispatcher->request_fds.count, &message, error);
+    if (r == 0 && request_is_stale(client, &message.header))
+        return 0;
     if (r == 0)
         r = carry_out(&(struct request){
             .dispatcher = dispatcher,

@@ -3,16 +3,29 @@
  */
 #include "daemon/faces/server.h"
 
+#include "daemon/core/clock.h"
 #include "daemon/faces/connection.h"
 #include "daemon/faces/listener.h"
 #include "daemon/faces/peer.h"
+#include "daemon/ground/log.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
 
 /* Connections over the limit that may wait at once for the answer to their first request. */
 #define REFUSED_MAX 16u
+
+/* What a client's socket is called in the FD store: this and its id. Short, as all the names there
+ * travel in one environment variable. */
+#define STORED_NAME_FORMAT "c%" PRIx64
+#define STORED_NAME_MAX 18
+
+/* How long a client has to have stayed for its socket to be stored: most go at once. */
+#define STAY_USEC USEC_PER_SEC
 
 TAILQ_HEAD(connections, connection);
 
@@ -22,8 +35,12 @@ struct server {
     struct dispatcher dispatcher;
     struct observer observer;
     struct offence_log offences;
-    struct connections served, refused;
+    struct connections served, refused; /* in the order in which they came */
     unsigned n_served, n_refused;
+    struct connection
+        *young;           /* of those served, the first one that was not looked at for storing */
+    struct event *stayed; /* it has stayed long enough; NULL without an FD store */
+    uint32_t turn;
 };
 
 static void changed(struct server *server) {
@@ -31,9 +48,69 @@ static void changed(struct server *server) {
         server->options.changed(server->options.data);
 }
 
+static void store(struct connection *connection) {
+    struct client *client = connection->client;
+    char name[STORED_NAME_MAX];
+    struct error error = {0};
+    int r;
+
+    if (!client->is_resumable || !client->process)
+        return;
+    snprintf(name, sizeof(name), STORED_NAME_FORMAT, client->id);
+    r = manager_keep_client(client, &error);
+    if (r == 0)
+        r = fdstore_push(name, connection->fd);
+    if (r < 0)
+        log_warning("the connection of process %d will not outlive the daemon: %s",
+                    client->caller.pid, strerror(-r));
+    connection->stored = r == 0;
+}
+
+/* Sees that the timer runs while there is a connection to look at. */
+static void watch_young(struct server *server) {
+    uint64_t age, left;
+    struct timeval wait;
+
+    if (!server->stayed || !server->young || event_pending(server->stayed, EV_TIMEOUT, NULL))
+        return;
+    age = boottime_usec() - server->young->since_usec;
+    left = age < STAY_USEC ? STAY_USEC - age : 0;
+    wait = (struct timeval){
+        .tv_sec = (time_t)(left / USEC_PER_SEC),
+        .tv_usec = (suseconds_t)(left % USEC_PER_SEC),
+    };
+    event_add(server->stayed, &wait);
+}
+
+static void on_stayed(int fd, short what, void *data) {
+    struct server *server = data;
+    uint64_t now = boottime_usec();
+
+    (void)fd;
+    (void)what;
+    while (server->young && now - server->young->since_usec >= STAY_USEC) {
+        store(server->young);
+        server->young = TAILQ_NEXT(server->young, link);
+    }
+    watch_young(server);
+}
+
+static void insert(struct server *server, struct connection *connection) {
+    TAILQ_INSERT_TAIL(&server->served, connection, link);
+    server->n_served++;
+    if (!connection->stored && !server->young)
+        server->young = connection;
+    watch_young(server);
+}
+
 static void on_ended(void *data, struct connection *connection) {
     struct server *server = data;
 
+    if (server->young == connection)
+        server->young = TAILQ_NEXT(connection, link);
+    /* So that the service manager lets go of it, too, whoever has ended it. */
+    if (connection->stored)
+        shutdown(connection->fd, SHUT_RDWR);
     TAILQ_REMOVE(&server->served, connection, link);
     server->n_served--;
     manager_remove_client(server->options.manager, connection->client);
@@ -91,9 +168,59 @@ static void on_accepted(void *data, int fd) {
         manager_remove_client(server->options.manager, client);
         return;
     }
-    TAILQ_INSERT_TAIL(&server->served, connection, link);
-    server->n_served++;
+    insert(server, connection);
     changed(server);
+}
+
+/* Goes on with a client where the last daemon left it. */
+static int resume(struct server *server, int stored_fd, uint64_t client_id) {
+    struct manager *manager = server->options.manager;
+    _cleanup_close_ int fd = stored_fd;
+    struct connection *connection;
+    struct client *client = NULL;
+    struct caller caller;
+    int pidfd, r = peer_read(fd, manager_config(manager), &caller, &pidfd);
+
+    if (r == 0) {
+        r = manager_resume_client(manager, &caller, pidfd, client_id, server->turn, &client);
+        if (r < 0)
+            caller_deinit(&caller);
+    }
+    /* The service manager's copy would keep it open; the client connects again. */
+    if (r < 0) {
+        shutdown(fd, SHUT_RDWR);
+        return r;
+    }
+    r = connection_new(&server->dispatcher, &server->offences, server->options.base, steal_fd(&fd),
+                       client, NULL, on_ended, server, &connection);
+    if (r < 0) {
+        manager_remove_client(manager, client);
+        return r;
+    }
+    client->is_resumable = true;
+    connection->stored = true;
+    insert(server, connection);
+    connection_tell_resumed(connection);
+    return 0;
+}
+
+static void resume_all(struct server *server) {
+    struct fdstore *store = server->options.fdstore;
+
+    for (size_t i = 0; i < store->n_stored; i++) {
+        struct stored_fd *stored = &store->stored[i];
+        uint64_t id;
+        int end = 0, r;
+
+        if (stored->fd < 0 || sscanf(stored->name, "c%" SCNx64 "%n", &id, &end) != 1 ||
+            stored->name[end] != '\0')
+            continue;
+        r = resume(server, steal_fd(&stored->fd), id);
+        if (r == 0)
+            continue;
+        log_debug("a connection of the last daemon is ended: %s", strerror(-r));
+        fdstore_drop(stored->name);
+    }
 }
 
 static void on_moved(struct observer *observer, const struct region *region) {
@@ -101,8 +228,22 @@ static void on_moved(struct observer *observer, const struct region *region) {
 
     (void)observer;
     LIST_FOREACH (attachment, &region->attachments, link)
-        if (attachment->client->watches)
+        if (attachment->client->watches && attachment->client->connected)
             connection_tell_news(attachment->client->face);
+}
+
+static int init_store(struct server *server) {
+    if (getrandom(&server->turn, sizeof(server->turn), 0) < 0)
+        return -errno;
+    server->turn = server->turn % INT32_MAX + 1;
+    if (fdstore_available()) {
+        server->stayed = evtimer_new(server->options.base, on_stayed, server);
+        if (!server->stayed)
+            return -ENOMEM;
+    }
+    if (server->options.fdstore)
+        resume_all(server);
+    return 0;
 }
 
 int server_new(const struct server_options *options, int listen_fd, struct server **ret) {
@@ -122,6 +263,11 @@ int server_new(const struct server_options *options, int listen_fd, struct serve
     TAILQ_INIT(&server->served);
     TAILQ_INIT(&server->refused);
     server->n_served = server->n_refused = 0;
+    server->young = NULL;
+    server->stayed = NULL;
+    r = init_store(server);
+    if (r < 0)
+        return r;
     r = listener_new(options->base, steal_fd(&fd), on_accepted, server, &server->listener);
     if (r < 0)
         return r;
@@ -142,6 +288,8 @@ void server_free(struct server *server) {
     manager_unobserve(&server->observer);
     if (server->listener)
         listener_free(server->listener);
+    if (server->stayed)
+        event_free(server->stayed);
     free_all(&server->served);
     free_all(&server->refused);
     free(server);

@@ -1,7 +1,9 @@
 /*
  * Server: the face for clients
  *
- * Takes in the connections of the client socket and makes each a client of the manager.
+ * Takes in the connections of the client socket and makes each a client of the manager. The sockets of
+ * clients that have stayed for a second are given to the service manager, too, so that the next daemon
+ * goes on with them: it tells each client once that it does, and no client notices more than that.
  */
 #pragma once
 
@@ -14,6 +16,7 @@ struct server;
 struct server_options {
     struct event_base *base;
     struct manager *manager;
+    struct fdstore *fdstore;     /* has the connections that the last daemon left */
     void (*changed)(void *data); /* there are more or fewer connections */
     void *data;
 };

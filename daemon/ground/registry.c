@@ -11,10 +11,9 @@
 
 const char *registry_table_name(enum registry_table table) {
     static const char *const names[] = {
-        [REGISTRY_META] = "meta",
-        [REGISTRY_REGIONS] = "regions",
-        [REGISTRY_HOLDERS] = "holders",
-        [REGISTRY_STAGES] = "stages",
+        [REGISTRY_META] = "meta",         [REGISTRY_REGIONS] = "regions",
+        [REGISTRY_HOLDERS] = "holders",   [REGISTRY_STAGES] = "stages",
+        [REGISTRY_SESSIONS] = "sessions",
     };
 
     return names[table];
@@ -37,58 +36,53 @@ static MDB_val text_value(const char *text) {
     return (MDB_val){.mv_data = (void *)text, .mv_size = strlen(text)};
 }
 
-/* One transaction: all of these records, of one table, are stored or deleted. */
-struct change {
-    enum registry_table table;
-    const char *keys; /* of @key_size bytes each */
-    size_t key_size, n_keys;
-    const char *value; /* NULL: they are deleted */
-};
-
-static int change_record(struct registry *registry, MDB_txn *txn, const struct change *change,
-                         size_t i) {
-    MDB_dbi table = registry->tables[change->table];
-    MDB_val key = text_value(change->keys + i * change->key_size), data;
+/* Stores the value, or deletes the record, which need not be there. */
+static int change_one(struct registry *registry, MDB_txn *txn,
+                      const struct registry_change *change) {
+    MDB_val key = text_value(change->key), data;
     int rc;
 
     if (change->value) {
         data = text_value(change->value);
-        return mdb_put(txn, table, &key, &data, 0);
+        return mdb_put(txn, registry->tables[change->table], &key, &data, 0);
     }
-    rc = mdb_del(txn, table, &key, NULL);
+    rc = mdb_del(txn, registry->tables[change->table], &key, NULL);
     return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
-static int commit(struct registry *registry, const struct change *change) {
+static int commit_once(struct registry *registry, const struct registry_change *changes,
+                       size_t count) {
     MDB_txn *txn;
     int rc = mdb_txn_begin(registry->env, NULL, 0, &txn);
 
     if (rc != 0)
         return rc;
-    for (size_t i = 0; i < change->n_keys && rc == 0; i++)
-        rc = change_record(registry, txn, change, i);
+    for (size_t i = 0; rc == 0 && i < count; i++)
+        rc = change_one(registry, txn, &changes[i]);
     if (rc == 0)
         return mdb_txn_commit(txn);
     mdb_txn_abort(txn);
     return rc;
 }
 
-static int carry_out(struct registry *registry, const struct change *change, struct error *error) {
+int registry_commit(struct registry *registry, const struct registry_change *changes, size_t count,
+                    struct error *error) {
+    bool deletes = !changes[0].value;
     int r = registry_map(registry, error), rc;
 
     if (r < 0)
         return r;
     /* The spare space was used to delete in a full file system: it comes first. */
-    r = change->value ? registry_keep_spare(registry) : 0;
+    r = deletes ? 0 : registry_keep_spare(registry);
     if (r < 0)
         return error_set(error, r, "no space for registry %s", registry->path);
 
-    rc = commit(registry, change);
+    rc = commit_once(registry, changes, count);
     while (rc == MDB_MAP_FULL) {
-        r = registry_grow(registry, !change->value, error);
+        r = registry_grow(registry, deletes, error);
         if (r < 0)
             return r;
-        rc = commit(registry, change);
+        rc = commit_once(registry, changes, count);
     }
     if (rc == 0)
         return 0;
@@ -101,22 +95,12 @@ static int carry_out(struct registry *registry, const struct change *change, str
 
 int registry_put(struct registry *registry, enum registry_table table, const char *key,
                  const char *value, struct error *error) {
-    return carry_out(registry,
-                     &(struct change){.table = table, .keys = key, .n_keys = 1, .value = value},
-                     error);
+    return registry_commit(registry, &(struct registry_change){table, key, value}, 1, error);
 }
 
 int registry_delete(struct registry *registry, enum registry_table table, const char *key,
                     struct error *error) {
-    return registry_delete_all(registry, table, key, 0, 1, error);
-}
-
-int registry_delete_all(struct registry *registry, enum registry_table table, const char *keys,
-                        size_t key_size, size_t n_keys, struct error *error) {
-    return carry_out(
-        registry,
-        &(struct change){.table = table, .keys = keys, .key_size = key_size, .n_keys = n_keys},
-        error);
+    return registry_commit(registry, &(struct registry_change){table, key, NULL}, 1, error);
 }
 
 static int begin_read(struct registry *registry, MDB_txn **ret) {

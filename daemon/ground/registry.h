@@ -20,10 +20,11 @@
 #include "proto/error.h"
 
 enum registry_table {
-    REGISTRY_META,    /* format version, instance, next id */
-    REGISTRY_REGIONS, /* by id */
-    REGISTRY_HOLDERS, /* by client id and attachment id */
-    REGISTRY_STAGES,  /* by client id and stage id */
+    REGISTRY_META,     /* format version, instance, next id */
+    REGISTRY_REGIONS,  /* by id */
+    REGISTRY_HOLDERS,  /* by client id and attachment id */
+    REGISTRY_STAGES,   /* by client id and stage id */
+    REGISTRY_SESSIONS, /* by client id */
     REGISTRY_TABLE_COUNT,
 };
 
@@ -52,7 +53,7 @@ int registry_begin_repair(struct registry *registry, struct error *error);
  * opens it, until whoever knows the records has brought them to REGISTRY_FORMAT and says so. Until
  * then, tables that came later are empty.
  */
-#define REGISTRY_FORMAT 2u
+#define REGISTRY_FORMAT 3u
 unsigned registry_format(const struct registry *registry);
 int registry_set_format(struct registry *registry, struct error *error);
 const char *registry_path(const struct registry *registry);
@@ -69,9 +70,16 @@ int registry_put(struct registry *registry, enum registry_table table, const cha
 int registry_delete(struct registry *registry, enum registry_table table, const char *key,
                     struct error *error);
 
-/* Deletes @n_keys records, whose keys are @key_size bytes apart, in one commit: all of them or none. */
-int registry_delete_all(struct registry *registry, enum registry_table table, const char *keys,
-                        size_t key_size, size_t n_keys, struct error *error);
+/* What registry_put() and registry_delete() (@value NULL) do to one record. */
+struct registry_change {
+    enum registry_table table;
+    const char *key, *value;
+};
+
+/* Makes all the changes in one transaction, or none of them; else as registry_put(), and as
+ * registry_delete() if that is the first one. */
+int registry_commit(struct registry *registry, const struct registry_change *changes, size_t count,
+                    struct error *error);
 
 /* The value, to be freed by the caller; -ENOENT. */
 int registry_get(struct registry *registry, enum registry_table table, const char *key,

@@ -300,7 +300,7 @@ static bool is_swept(void *data) {
 /* It is this process's, if it was recorded, until the client says that it has gone. */
 static void verify_stage(bool answered) {
     _cleanup_close_ int fd = raw_connect(daemon_.socket);
-    bool there = raw_hello(fd, CLIENT_ID) & WIRE_RESUMED;
+    bool there = raw_hello(fd, CLIENT_ID) & WIRE_HELLO_RESUMED;
 
     ck_assert(there || !answered);
     ck_assert_int_eq(daemon_segments(&daemon_), there);
@@ -342,7 +342,7 @@ static void verify_publish(bool answered, uint32_t version) {
     ck_assert(exists(conn, NAME) || (!answered && version == 1));
     if (exists(conn, NAME) && !has_value(NEW_SIZE, 2))
         ck_assert(!answered && version == 2 && has_value(OLD_SIZE, 1));
-    ck_assert(raw_hello(fd, CLIENT_ID) & WIRE_RESUMED);
+    ck_assert(raw_hello(fd, CLIENT_ID) & WIRE_HELLO_RESUMED);
     request_publish(fd);
     ck_assert_int_eq(raw_receive_status(fd), 0);
     expect_awake();

@@ -295,7 +295,7 @@ START_TEST(test_attachments_are_resumed_by_their_process_only) {
     run_as(USER(20001), pretend, NULL);
     ck_assert_uint_eq(count_readers(conn, name), 1);
     fd = raw_connect(daemon_.socket);
-    ck_assert_uint_eq(raw_hello(fd, CLIENT_ID), WIRE_RESUMED);
+    ck_assert_uint_eq(raw_hello(fd, CLIENT_ID), WIRE_HELLO_RESUMED);
     ck_assert_uint_eq(count_readers(conn, name), 1);
     close_fd(&fd);
     wait_holders(conn, name, 0, 0);

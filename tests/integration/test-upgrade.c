@@ -23,7 +23,7 @@
 #define FILE_SIZE (1 << 20) /* of a registry, at least */
 #define MEMORY_MAX 9000
 
-static const char *const samples[] = {"1-first", "1-stages", "2"};
+static const char *const samples[] = {"1-first", "1-stages", "2", "3"};
 static const char *const environments[] = {"volatile", "durable"};
 
 static struct test_daemon daemon_;
@@ -216,7 +216,7 @@ static void launch_without_store(void) {
 }
 
 START_TEST(test_a_newer_daemon_goes_on) {
-    bool older = samples[_i][0] == '1';
+    bool older = samples[_i][0] != '3';
     shmreg_conn *conn;
     struct fsck fsck;
 
@@ -229,7 +229,7 @@ START_TEST(test_a_newer_daemon_goes_on) {
     fsck_deinit(&fsck);
 
     daemon_launch(&daemon_);
-    ck_assert(daemon_has_logged(&daemon_, "is of format 2 now") == older);
+    ck_assert(daemon_has_logged(&daemon_, "is of format 3 now") == older);
     conn = connect_to(&daemon_);
     expect_everything(conn);
     expect_usable(conn);
@@ -291,8 +291,8 @@ START_TEST(test_an_older_daemon_refuses_and_touches_nothing) {
     _cleanup_free_ char *before = NULL, *after = NULL;
     struct fsck fsck;
 
-    load_sample("2");
-    set_format(environments[_i], "3");
+    load_sample("3");
+    set_format(environments[_i], "4");
     write_registries();
     before = sums();
     daemon_expect_refusal(&daemon_);

@@ -335,7 +335,7 @@ static void die_twice(struct answer *answer) {
     static unsigned n_hellos, n_opens;
 
     if (answer->header.op == WIRE_HELLO) {
-        answer->hello.flags = ++n_hellos == 3 ? WIRE_RESUMED : 0;
+        answer->hello.flags = ++n_hellos == 3 ? WIRE_HELLO_RESUMED : 0;
         return;
     }
     opened[n_opens++] = *asked_name;

@@ -63,8 +63,13 @@ START_TEST(records_outlive_the_registry) {
 }
 END_TEST
 
-START_TEST(many_go_at_once) {
-    static const char keys[][8] = {"a", "never", "b"};
+START_TEST(many_change_at_once) {
+    static const struct registry_change changes[] = {
+        {REGISTRY_HOLDERS, "a", NULL},
+        {REGISTRY_HOLDERS, "never", NULL},
+        {REGISTRY_HOLDERS, "b", "[]"},
+        {REGISTRY_SESSIONS, "new", "{}"},
+    };
     struct registry *registry;
 
     scratch_mount(64 * MiB);
@@ -73,11 +78,31 @@ START_TEST(many_go_at_once) {
     put(registry, REGISTRY_HOLDERS, "b", "{}");
     put(registry, REGISTRY_HOLDERS, "c", "{}");
     put(registry, REGISTRY_STAGES, "a", "{}");
-    ck_assert_int_eq(registry_delete_all(registry, REGISTRY_HOLDERS, keys[0], sizeof(keys[0]),
-                                         ARRAY_SIZE(keys), NULL),
-                     0);
-    expect_records(registry, REGISTRY_HOLDERS, "c={} ");
+    ck_assert_int_eq(registry_commit(registry, changes, ARRAY_SIZE(changes), NULL), 0);
+    expect_records(registry, REGISTRY_HOLDERS, "b=[] c={} ");
     expect_records(registry, REGISTRY_STAGES, "a={} ");
+    expect_records(registry, REGISTRY_SESSIONS, "new={} ");
+    registry_close(registry);
+}
+END_TEST
+
+START_TEST(of_several_changes_all_are_made_or_none) {
+    char key[1024];
+    struct registry_change changes[] = {
+        {REGISTRY_HOLDERS, "a", NULL},
+        {REGISTRY_SESSIONS, key, "{}"},
+    };
+    struct registry *registry;
+    struct error error;
+
+    memset(key, 'k', sizeof(key) - 1);
+    key[sizeof(key) - 1] = '\0';
+    scratch_mount(64 * MiB);
+    registry = open_registry(false);
+    put(registry, REGISTRY_HOLDERS, "a", "{}");
+    ck_assert_int_eq(registry_commit(registry, changes, ARRAY_SIZE(changes), &error), -EINVAL);
+    expect_records(registry, REGISTRY_HOLDERS, "a={} ");
+    expect_records(registry, REGISTRY_SESSIONS, "");
     registry_close(registry);
 }
 END_TEST
@@ -167,13 +192,13 @@ START_TEST(a_newer_format_is_refused_and_not_touched) {
 
     scratch_mount(16 * MiB);
     registry = open_registry(false);
-    put(registry, REGISTRY_META, "format", "3");
+    put(registry, REGISTRY_META, "format", "4");
     registry_close(registry);
     before = scratch_read(FILE_PATH, &size);
     ck_assert_int_eq(stat(FILE_PATH, &old), 0);
 
     ck_assert_int_eq(registry_open(SCRATCH, false, &registry, &error), -ENOTSUP);
-    ck_assert_ptr_nonnull(strstr(error.text, "format version 3 and this shmregd knows 2"));
+    ck_assert_ptr_nonnull(strstr(error.text, "format version 4 and this shmregd knows 3"));
     after = scratch_read(FILE_PATH, NULL);
     ck_assert_mem_eq(before, after, size);
     ck_assert_int_eq(stat(FILE_PATH, &new), 0);
@@ -301,7 +326,8 @@ START_TEST(one_in_a_full_file_system_is_not_made_by_half) {
 }
 END_TEST
 
-SUITE_MAIN("registry", records_outlive_the_registry, many_go_at_once, it_grows_as_needed,
+SUITE_MAIN("registry", records_outlive_the_registry, many_change_at_once,
+           of_several_changes_all_are_made_or_none, it_grows_as_needed,
            keys_that_cannot_be_are_refused_and_do_no_harm, one_process_has_it,
            its_descriptors_close_on_exec, a_newer_format_is_refused_and_not_touched,
            what_is_no_registry_is_set_aside, a_record_is_set_aside,

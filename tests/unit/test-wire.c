@@ -265,7 +265,7 @@ START_TEST(flags_out_of_place_are_malformed) {
 
         for (unsigned flags = 0; flags <= UINT16_MAX; flags++) {
             bool fits = shape->side == WIRE_REQUEST_SIDE
-                            ? flags == 0 || flags == WIRE_NO_REPLY
+                            ? (flags & ~(WIRE_NO_REPLY | WIRE_REPEATED)) == 0
                             : flags == WIRE_REPLY ||
                                   (flags == (WIRE_REPLY | WIRE_CONTINUES) && header->status == 0);
 
@@ -275,6 +275,26 @@ START_TEST(flags_out_of_place_are_malformed) {
             else
                 expect_malformed(shape, buffer, size, shape->n_fds, "flags");
         }
+    }
+}
+END_TEST
+
+START_TEST(a_repeated_request_has_a_turn) {
+    static const int32_t turns[] = {0, 1, INT32_MAX};
+
+    for (EACH_SHAPE(shape)) {
+        size_t size = (size_t)make(shape);
+        struct wire_header *header = (struct wire_header *)buffer;
+
+        if (shape->side != WIRE_REQUEST_SIDE)
+            continue;
+        header->flags = WIRE_REPEATED;
+        for (size_t i = 0; i < ARRAY_SIZE(turns); i++) {
+            header->status = turns[i];
+            ck_assert_int_eq(decode(shape, buffer, size, shape->n_fds, NULL), 0);
+        }
+        header->status = -1;
+        expect_malformed(shape, buffer, size, shape->n_fds, "a negative turn");
     }
 }
 END_TEST
@@ -394,6 +414,7 @@ SUITE_MAIN("wire", well_formed_messages_come_back_as_they_went, empty_strings_ar
            string_lengths_whose_sum_overflows_are_malformed,
            a_text_that_borrows_from_its_neighbour_is_malformed, a_text_ends_with_its_only_nul,
            descriptors_that_do_not_belong_are_malformed, flags_out_of_place_are_malformed,
-           a_status_out_of_place_is_malformed, an_unknown_operation_is_answered_and_not_malformed,
-           every_operation_has_its_name, the_largest_message_fits_and_one_byte_more_does_not,
-           the_largest_value_fits_into_a_put, an_error_reply_carries_code_and_sentence);
+           a_repeated_request_has_a_turn, a_status_out_of_place_is_malformed,
+           an_unknown_operation_is_answered_and_not_malformed, every_operation_has_its_name,
+           the_largest_message_fits_and_one_byte_more_does_not, the_largest_value_fits_into_a_put,
+           an_error_reply_carries_code_and_sentence);
