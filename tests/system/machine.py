@@ -111,11 +111,11 @@ class Machine:
             raise AssertionError(f"{' '.join(command)}: {result.returncode}: {result.stderr}")
         return result
 
-    def start(self, *command, user=None):
+    def start(self, *command, user=None, stdin=False):
         """Starts a command whose output is read as it comes."""
         return subprocess.Popen(
             self._inside(command, user),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             text=True,
         )
