@@ -52,17 +52,34 @@ static unsigned long resident(const struct test_daemon *daemon) {
     return size;
 }
 
+/* The connection that asked last is closed in a turn of the loop that may come after an answer, but
+ * before the next one. */
+struct settling {
+    const struct test_daemon *daemon;
+    shmreg_conn *conn;
+    unsigned descriptors;
+};
+
+static bool is_settled(void *data) {
+    struct settling *settling = data;
+    unsigned before = settling->descriptors;
+
+    settling->descriptors = settled_descriptors(settling->daemon, settling->conn);
+    return settling->descriptors == before;
+}
+
 struct census census_take(const struct test_daemon *daemon) {
-    shmreg_conn *conn = connect_to(daemon);
+    struct settling settling = {.daemon = daemon, .conn = connect_to(daemon)};
     struct census census;
 
     wait_until(is_empty, (void *)daemon);
+    wait_until(is_settled, &settling);
     census = (struct census){
-        .descriptors = settled_descriptors(daemon, conn),
+        .descriptors = settling.descriptors,
         .mappings = count_mappings(daemon),
         .resident = resident(daemon),
     };
-    shmreg_disconnect(conn);
+    shmreg_disconnect(settling.conn);
     return census;
 }
 

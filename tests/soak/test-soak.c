@@ -9,6 +9,7 @@
 #include "tests/soak/actor.h"
 #include "tests/soak/census.h"
 #include "tests/support/child.h"
+#include "tests/support/fsck.h"
 #include "tests/support/regions.h"
 #include "tests/support/sandbox.h"
 #include "tests/support/wait.h"
@@ -26,7 +27,7 @@
 #define SECONDS 12u
 #define SECONDS_LONG 600u
 #define KILL_MSEC 40    /* between two kills, on average */
-#define RESTART_TURN 8u /* of so many kills, one is of the daemon, where it is killed at all */
+#define RESTART_TURN 8u /* of so many kills, one is of the daemon, and the first one is */
 #define RESIDENT_PERCENT 5u
 #ifdef __SANITIZE_ADDRESS__
 #define RESIDENT_IS_TELLING false /* it keeps what is freed, to see whether it is used again */
@@ -89,7 +90,7 @@ static void kill_at_random(unsigned msec, bool daemon_too) {
 
         usleep((useconds_t)actor_random(&chance, 2 * KILL_MSEC * 1000));
         expect_running();
-        if (daemon_too && actor_once_in(&chance, RESTART_TURN)) {
+        if (daemon_too && (restarts == 0 || actor_once_in(&chance, RESTART_TURN))) {
             daemon_kill(&daemon_);
             daemon_launch(&daemon_);
             restarts++;
@@ -192,6 +193,7 @@ START_TEST(test_nothing_is_left) {
            kills, restarts, tally->errors);
     ck_assert_uint_eq(tally->errors, 0);
     daemon_kill(&daemon_);
+    expect_sound(&daemon_);
     ck_assert_uint_eq(census_records(&daemon_), 0);
 }
 END_TEST
