@@ -78,7 +78,7 @@ static void make_shorter(const char *path) {
 }
 
 static void make_longer(const char *path) {
-    ck_assert_int_eq(truncate(path, 10 * SIZE), 0);
+    ck_assert_int_eq(truncate(path, (off_t)10 * SIZE), 0);
 }
 
 static void give_away(const char *path) {
@@ -288,7 +288,7 @@ START_TEST(test_foreign_objects_in_the_way_of_a_creation) {
     daemon_launch(&daemon_);
     create_region(conn, "probe", SIZE, SHMREG_OPTIONS(.flags = SHMREG_DETACHED));
     id = id_of("probe");
-    for (unsigned i = 0; i < 3; i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(paths) / 2; i++) {
         shm_path(paths[2 * i], id + 1 + i, i == 0 ? 0 : 1);
         file_path(paths[2 * i + 1], id + 1 + i, 1);
         make_foreign(paths[2 * i]);
