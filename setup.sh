@@ -94,6 +94,17 @@ build() {
   ninja -C "$1"
 }
 
+# What the examples for Node.js use of others, as client/examples/package-lock.json pins it.
+install_node_modules() {
+  local modules=build/npm
+
+  cmp -s client/examples/package-lock.json $modules/installed-lock.json && return
+  mkdir -p $modules
+  cp client/examples/package.json client/examples/package-lock.json $modules
+  (cd $modules && npm ci --ignore-scripts --no-audit --no-fund)
+  cp client/examples/package-lock.json $modules/installed-lock.json
+}
+
 build_plain() {
   build build
 }
@@ -191,6 +202,7 @@ test_command() {
 
   install_packages
   build_plain
+  install_node_modules
   run_tests build "${suites[@]}"
   if ((${#everywhere[@]})); then
     build_sanitized

@@ -170,8 +170,7 @@ export class Connection extends EventEmitter {
   get(name: string): Buffer;
   /**
    * Publishes an array with the attributes that describe it, and returns the version it has become.
-   * The array is copied once. Where the region exists, who opens it in the same moment may see
-   * the new content with the old attributes, unless they are the same.
+   * The array is copied once.
    */
   putArray(
     name: string,

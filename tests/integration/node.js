@@ -6,6 +6,7 @@
  */
 const { spawn } = require('node:child_process');
 const { once } = require('node:events');
+const { createInterface } = require('node:readline');
 const { text } = require('node:stream/consumers');
 const { Worker } = require('node:worker_threads');
 
@@ -23,17 +24,13 @@ const PRELUDE = `
 
 const BECOME_USER = `process.setgroups([]); process.setgid(${USER}); process.setuid(${USER});`;
 
-/* Another process that runs this code, as another user if told so. */
+/* Another process, whose lines are awaited. */
 class Child {
-  constructor(code, { user = false } = {}) {
-    const script = `${PRELUDE}${user ? BECOME_USER : ''}(async () => {${code}})()`;
-
-    this.process = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'pipe'] });
+  constructor(program, args) {
+    this.process = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] });
     this.errors = text(this.process.stderr);
     this.exit = once(this.process, 'exit');
-    this.lines = require('node:readline')
-      .createInterface({ input: this.process.stdout })
-      [Symbol.asyncIterator]();
+    this.lines = createInterface({ input: this.process.stdout })[Symbol.asyncIterator]();
   }
 
   /* The next line that it says. */
@@ -57,6 +54,17 @@ class Child {
   }
 }
 
+/* Runs this code, as another user if told so. */
+function startScript(code, { user = false } = {}) {
+  const script = `${PRELUDE}${user ? BECOME_USER : ''}(async () => {${code}})()`;
+
+  return new Child(process.execPath, ['-e', script]);
+}
+
+function startProgram(program, args) {
+  return new Child(program, args);
+}
+
 /* A thread that runs this code, with `port` to the parent. */
 function startWorker(code) {
   return new Worker(
@@ -73,4 +81,4 @@ async function collect() {
   }
 }
 
-module.exports = { shmreg, Child, startWorker, collect, USER, TIMEOUT };
+module.exports = { shmreg, startScript, startProgram, startWorker, collect, USER, TIMEOUT };

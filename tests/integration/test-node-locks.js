@@ -3,7 +3,7 @@
 /* Locks, sequence and event of a sync block from Node.js, among processes and within one thread. */
 const assert = require('node:assert/strict');
 const { test } = require('node:test');
-const { shmreg, Child, collect, TIMEOUT } = require('./node.js');
+const { shmreg, startScript, collect, TIMEOUT } = require('./node.js');
 
 const conn = shmreg.connect();
 const other = shmreg.connect();
@@ -74,7 +74,7 @@ test('a lock goes with its region, and with the garbage', async () => {
 
 test('the owner of a lock is killed: the next one is told, and makes the data whole', async () => {
   for (const how of ['lock()', 'lockAsync()']) {
-    const child = new Child(`
+    const child = startScript(`
       const region = shmreg.connect().open('locks/region', { write: true });
       globalThis.lock = await region.${how};
       lock.writeBegin();
@@ -102,7 +102,7 @@ test('the owner of a lock is killed: the next one is told, and makes the data wh
 });
 
 test('readers without a lock see what is whole', async () => {
-  const child = new Child(`
+  const child = startScript(`
     const region = shmreg.connect().open('locks/region', { write: true });
     const array = region.array({ dtype: 'int32' });
     say('writes');

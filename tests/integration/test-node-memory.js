@@ -4,7 +4,7 @@
 const assert = require('node:assert/strict');
 const { readFileSync, readdirSync } = require('node:fs');
 const { test } = require('node:test');
-const { shmreg, Child, collect } = require('./node.js');
+const { shmreg, startScript, collect } = require('./node.js');
 
 const MIB = 1 << 20;
 const GIB = 1 << 30;
@@ -144,7 +144,7 @@ test('what is in flight survives a close, and is not handed to another thread', 
 });
 
 test('a child that does everything in the wrong order ends well', async () => {
-  const child = new Child(`
+  const child = startScript(`
     for (let i = 0; i < 20; i++) {
       const conn = shmreg.connect();
       const region = conn.create('memory/wrong', 4096, { existingOk: true, syncBlock: true });

@@ -4,7 +4,7 @@
 const assert = require('node:assert/strict');
 const { once } = require('node:events');
 const { test, afterEach } = require('node:test');
-const { shmreg, Child, startWorker, collect, TIMEOUT } = require('./node.js');
+const { shmreg, startScript, startWorker, collect, TIMEOUT } = require('./node.js');
 
 const conn = shmreg.connect();
 const other = shmreg.connect();
@@ -100,7 +100,7 @@ test('whoever listens keeps what is listened to', async () => {
 });
 
 test('a listener that throws takes no news from the others', async () => {
-  const child = new Child(`
+  const child = startScript(`
     const conn = shmreg.connect(), other = shmreg.connect();
     const names = ['news/x', 'news/y'];
     for (const name of names) conn.put(name, '-');
@@ -120,7 +120,7 @@ test('a listener that throws takes no news from the others', async () => {
 });
 
 test('a process ends with a connection, a region and arrays open, and unref()ed waits', async () => {
-  const child = new Child(`
+  const child = startScript(`
     const conn = shmreg.connect();
     const region = conn.create('news/own', 4096, { lifetime: 'owner', syncBlock: true });
     globalThis.array = region.array();
@@ -136,7 +136,7 @@ test('a process ends with a connection, a region and arrays open, and unref()ed 
 
 test('a pending wait keeps a process alive', async () => {
   conn.put(name, 'one');
-  const child = new Child(`
+  const child = startScript(`
     const region = shmreg.connect().open('${name}');
     setImmediate(say, 'waits');
     await region.wait();
@@ -151,7 +151,7 @@ test('a pending wait keeps a process alive', async () => {
 });
 
 test('process.exit() in the middle of everything', async () => {
-  const child = new Child(`
+  const child = startScript(`
     const conn = shmreg.connect();
     const region = conn.create('news/exit', 4096, { lifetime: 'owner', syncBlock: true });
     globalThis.array = region.array();

@@ -3,7 +3,7 @@
 /* Regions from Node.js: every call, every type, errors, rights, and writes where none is allowed. */
 const assert = require('node:assert/strict');
 const { test, afterEach } = require('node:test');
-const { shmreg, Child, collect, USER } = require('./node.js');
+const { shmreg, startScript, collect, USER } = require('./node.js');
 
 const conn = shmreg.connect();
 const names = ['a', 'b', 'dir/c'];
@@ -255,7 +255,7 @@ test('another user maps what the rules allow, and is told what he lacks', async 
   `;
 
   conn.put('b', 'any', { mode: 0o644 });
-  const child = new Child(script, { user: true });
+  const child = startScript(script, { user: true });
   assert.match(await child.line(), /^EACCES .* lacks the right 'r' to region 'a'/);
   conn.setAccess('a', { acl: [`user:${USER}:r`] });
   conn.put('b', 'other');
@@ -280,7 +280,7 @@ test('a write to a region that is open for reading stays where it was made', () 
 
 test('without the copy the kernel kills who writes, and nobody else sees it', async () => {
   const writer = conn.create('a', 4096);
-  const child = new Child(`
+  const child = startScript(`
     const array = shmreg.connect().open('a', { private: false }).array();
     say(array[0]);
     array[0] = 7;
@@ -293,7 +293,7 @@ test('without the copy the kernel kills who writes, and nobody else sees it', as
 });
 
 test('a region ends with the process that owns it', async () => {
-  const child = new Child(
+  const child = startScript(
     "shmreg.connect().create('a', 1, { lifetime: 'owner' }); say('made'); forever()",
   );
 

@@ -92,10 +92,7 @@ class Connection extends EventEmitter {
 
     try {
       stage.write(array);
-      const version = stage.publish({ expect });
-      /* Those of a region that was there have stayed. */
-      if (version > 1) this.setAttributes(name, wanted);
-      return version;
+      return stage.publish({ expect });
     } finally {
       stage.close();
     }
