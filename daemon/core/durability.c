@@ -94,7 +94,7 @@ static int start_sync(struct region *region, struct error *error) {
     if (!sync)
         return error_set(error, -ENOMEM, "no memory");
     *sync = (struct sync){.job = {.run = run_sync, .done = on_synced}, .region = region, .fd = fd};
-    r = workers_start(region->manager->workers, &sync->job);
+    r = workers_start(region->manager->disk_workers, &sync->job);
     if (r < 0)
         return error_set(error, r, "cannot start a worker: %s", strerror(-r));
     region_ref(region);

@@ -26,6 +26,7 @@ struct manager {
     struct quota *quota;
     struct processes *processes;
     struct workers *workers;
+    struct workers *disk_workers; /* may be stuck with the disk, which is nothing to the others */
     struct segment_places places;
     void *regions; /* tsearch(3) tree by name */
     unsigned n_regions;

@@ -152,6 +152,8 @@ int manager_new(const struct manager_options *options, struct manager **ret, str
         processes_new(options->base, &manager->processes) < 0)
         return error_set(error, -ENOMEM, "no memory for the manager");
     r = workers_new(options->base, &manager->workers);
+    if (r == 0)
+        r = workers_new(options->base, &manager->disk_workers);
     if (r < 0)
         return error_set(error, r, "cannot prepare workers: %s", strerror(-r));
     r = open_ground(manager, error);
@@ -167,6 +169,7 @@ void manager_free(struct manager *manager) {
     struct client *client;
 
     cleanup_workers_free(&manager->workers);
+    cleanup_workers_free(&manager->disk_workers);
     while ((client = TAILQ_FIRST(&manager->clients)))
         client_forget(client);
     while (manager->regions) {

@@ -12,6 +12,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define PROGRESS_USEC 100000
 
@@ -46,6 +47,10 @@ static void copy(struct job *job) {
     struct snapshot *snapshot = (struct snapshot *)job;
 
     copy_content(snapshot->from, snapshot->to, snapshot->size, job, &snapshot->error);
+    /* The loop, which syncs it before it is recorded, finds nothing left to wait for. */
+    if (snapshot->error.code == 0 && snapshot->region->durability == DURABILITY_PUBLISH &&
+        fsync(snapshot->to) < 0)
+        error_set(&snapshot->error, -errno, "cannot sync a segment: %s", strerror(errno));
 }
 
 static int install(struct snapshot *snapshot) {
@@ -129,7 +134,9 @@ static int prepare(struct snapshot *snapshot, const struct caller *caller, struc
     snapshot->timer = event_new(manager->base, -1, EV_PERSIST, on_progress, snapshot);
     if (!snapshot->timer || event_add(snapshot->timer, &interval) < 0)
         return error_set(error, -ENOMEM, "no memory for a timer");
-    r = workers_start(manager->workers, &snapshot->job);
+    r = workers_start(snapshot->region->segment->backing == BACKING_FILE ? manager->disk_workers
+                                                                         : manager->workers,
+                      &snapshot->job);
     return r < 0 ? error_set(error, r, "cannot start a worker: %s", strerror(-r)) : 0;
 }
 
