@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The main job, on a private daemon: share a file's content as a region between users, refuse who has
-# no right, reap what a killed process owned, survive the death of the daemon. Every step is checked;
-# the exit status is 0 only if all of it happened.
+# no right, reap what a killed process owned, survive the death of the daemon, pass data on from
+# language to language. Every step is checked; the exit status is 0 only if all of it happened.
 #
 # usage: demo.sh BUILD_DIRECTORY
 
@@ -14,6 +14,7 @@ build=$(cd "${1:?usage: demo.sh BUILD_DIRECTORY}" && pwd)
 readonly daemon_uid=64001 writer_uid=64002 reader_uid=64003 stranger_uid=64004
 readonly deadline=10 # seconds that anything awaited may take
 
+examples=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d "${TMPDIR:-/tmp}/shmregd-demo.XXXXXX")
 export SHMREG_SOCKET=$work/run/client.sock SHMREG_ADMIN_SOCKET=$work/run/admin.sock
 export LD_LIBRARY_PATH=$build/client${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
@@ -29,6 +30,14 @@ example() { as "$1" "$build/client/examples/example-$2" "${@:3}"; }
 
 # The segments of this very daemon.
 segments() { find /dev/shm -maxdepth 1 -name "shmreg.$instance.*" "$@"; }
+
+# Reads the next line of a descriptor, which must be this one.
+expect() {
+  local line
+  read -r -t $deadline -u "$1" line || fail "nobody said: $2"
+  echo "  $line"
+  [[ $line == "$2" ]] || fail "expected: $2"
+}
 
 # Starts the daemon and returns once it says that it has started.
 start_daemon() {
@@ -123,6 +132,32 @@ echo "$line"
 example $reader_uid check-file demo/program "$data" || fail "the content changed"
 ctl get demo/program | cmp - "$data" || fail "the operator sees other content"
 ctl destroy demo/program
+
+say "9. Python writes prices, C averages them, Node.js reads the averages; each sleeps until notified"
+export PYTHONPATH=$build/client/python PYTHONDONTWRITEBYTECODE=1 NODE_PATH=$build/client/node_modules
+mkfifo "$work/prices"
+exec 7< <(become $writer_uid /usr/bin/python3 "$examples/write-prices.py" demo/prices \
+  <"$work/prices" 2>&1)
+python_pid=$!
+exec 8>"$work/prices"
+echo 1 2 3 >&8
+expect 7 "demo/prices: version 1, 3 prices"
+exec 9< <(become $writer_uid "$build/client/examples/example-average-prices" \
+  demo/prices demo/averages 2>&1)
+mine+=("$python_pid" $!)
+expect 9 "demo/averages: version 1, 3 averages"
+exec {node_output}< <(become $reader_uid node "$examples/print-prices.js" demo/averages 2>&1)
+mine+=($!)
+expect "$node_output" "demo/averages: version 1, 3 numbers, the highest 2"
+echo 4 8 12 16 >&8
+expect 7 "demo/prices: version 2, 4 prices"
+expect 9 "demo/averages: version 2, 4 averages"
+expect "$node_output" "demo/averages: version 2, 4 numbers, the highest 10"
+
+say "10. The Python process is killed with SIGKILL: its region goes, and who slept on it is told"
+kill -9 "$python_pid"
+expect 9 "demo/prices has ended"
+expect "$node_output" "demo/averages has ended"
 [[ -z $(segments) ]] || fail "something is left in /dev/shm: $(segments)"
 
 say "All of it happened."

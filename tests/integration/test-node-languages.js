@@ -74,19 +74,14 @@ test('Python reads what Node.js writes, and the other way round, in every type',
   assert.equal(await python.ended(), 0);
 });
 
-const WRITER = `
-import sys, numpy, shmreg
-connection = shmreg.connect()
-for prices in ([1, 2, 3], [4, 8, 12, 16]):
-    connection.put_array("demo/prices", numpy.array(prices, dtype="float64"), lifetime="owner")
-    print("published", flush=True)
-    sys.stdin.readline()
-`;
-
 test('from Python through C to Node.js, until the first of them is killed', async () => {
-  const python = startProgram(SHMREG_PYTHON, ['-c', WRITER]);
+  const python = startProgram(SHMREG_PYTHON, [
+    path.join(SHMREG_SCRIPTS, 'write-prices.py'),
+    'demo/prices',
+  ]);
 
-  assert.equal(await python.line(), 'published');
+  python.process.stdin.write('1 2 3\n');
+  assert.equal(await python.line(), 'demo/prices: version 1, 3 prices');
   const c = startProgram(path.join(SHMREG_EXAMPLES, 'example-average-prices'), [
     'demo/prices',
     'demo/averages',
@@ -99,8 +94,8 @@ test('from Python through C to Node.js, until the first of them is killed', asyn
   ]);
 
   assert.equal(await reader.line(), 'demo/averages: version 1, 3 numbers, the highest 2');
-  python.process.stdin.write('next\n');
-  assert.equal(await python.line(), 'published');
+  python.process.stdin.write('4 8 12 16\n');
+  assert.equal(await python.line(), 'demo/prices: version 2, 4 prices');
   assert.equal(await c.line(), 'demo/averages: version 2, 4 averages');
   assert.equal(await reader.line(), 'demo/averages: version 2, 4 numbers, the highest 10');
   assert.equal(await python.kill(), 'SIGKILL');
