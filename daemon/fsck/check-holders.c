@@ -1,5 +1,5 @@
 /*
- * Check: the records of holders and of stages
+ * Check: the records of holders, of stages and of sessions
  *
  * Whether their processes still live is not looked at: a daemon that does not run has no holders,
  * and the next one finds out.
@@ -7,6 +7,7 @@
 #include "daemon/fsck/check.h"
 
 #include "daemon/core/record.h"
+#include "daemon/core/session.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -136,4 +137,19 @@ static int on_stage_record(void *data, const char *key, const char *value) {
 
 int check_stages(struct checker *checker) {
     return checker_each(checker, VOLATILE, REGISTRY_STAGES, on_stage_record, checker);
+}
+
+static int on_session_record(void *data, const char *key, const char *value) {
+    struct checker *checker = data;
+    struct finding finding = about(checker, REGISTRY_SESSIONS, key);
+    struct session_record record;
+    struct error error = {0};
+
+    if (session_record_parse(value, &record, &error) == 0)
+        return 0;
+    return report_add(&checker->report, &finding, "record %s of sessions: %s", key, error.text);
+}
+
+int check_sessions(struct checker *checker) {
+    return checker_each(checker, VOLATILE, REGISTRY_SESSIONS, on_session_record, checker);
 }

@@ -226,6 +226,8 @@ int check(struct checker *checker, struct error *error) {
     if (r == 0)
         r = check_stages(checker);
     if (r == 0)
+        r = check_sessions(checker);
+    if (r == 0)
         r = check_next_id(checker);
     if (r == 0)
         r = check_slots(checker);

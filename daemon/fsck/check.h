@@ -54,6 +54,7 @@ int checker_each(struct checker *checker, int registry, enum registry_table tabl
 int check_regions(struct checker *checker);
 int check_holders(struct checker *checker);
 int check_stages(struct checker *checker);
+int check_sessions(struct checker *checker);
 int check_slots(struct checker *checker);
 int check_strays(struct checker *checker, struct error *error);
 int check_quarantine(struct checker *checker, struct error *error);

@@ -253,6 +253,27 @@ static void set_format(const char *environment, const char *format) {
     ck_assert_int_eq(json_object_set_new(meta, "format", json_string(format)), 0);
 }
 
+/* Of any table; the checker sets aside what the daemon would. */
+START_TEST(test_a_record_that_does_not_parse) {
+    static const char *const tables[] = {"regions", "holders", "stages", "sessions"};
+    json_t *records;
+    struct fsck fsck;
+
+    load_sample("3");
+    records = json_object_get(json_object_get(sample, "volatile"), tables[_i]);
+    ck_assert_int_eq(json_object_set_new(records, "00000000000f0000", json_string("{")), 0);
+    write_registries();
+    fsck = fsck_run(&daemon_, true);
+    ck_assert_uint_eq(fsck_count(&fsck, "record-invalid"), 1);
+    ck_assert_int_eq(fsck.status, 1);
+    fsck_deinit(&fsck);
+    fsck = fsck_run(&daemon_, false);
+    ck_assert_uint_eq(fsck_count(&fsck, "record-invalid"), 0);
+    ck_assert_uint_eq(fsck_count(&fsck, "quarantined"), 1);
+    fsck_deinit(&fsck);
+}
+END_TEST
+
 /* A kill in the middle leaves records of both formats, and the older number. */
 START_TEST(test_an_upgrade_that_was_cut_off) {
     shmreg_conn *conn;
@@ -311,6 +332,7 @@ int main(void) {
 
     tcase_set_timeout(tcase, 30);
     tcase_add_loop_test(tcase, test_a_newer_daemon_goes_on, 0, (int)ARRAY_SIZE(samples));
+    tcase_add_loop_test(tcase, test_a_record_that_does_not_parse, 0, 4);
     tcase_add_test(tcase, test_an_upgrade_that_was_cut_off);
     tcase_add_loop_test(tcase, test_an_older_daemon_refuses_and_touches_nothing, 0,
                         (int)ARRAY_SIZE(environments));
