@@ -2,6 +2,7 @@
 
 /* No copy, no leak, and no way to crash by closing and collecting in whatever order. */
 const assert = require('node:assert/strict');
+const { webcrypto } = require('node:crypto');
 const { readFileSync, readdirSync } = require('node:fs');
 const { test } = require('node:test');
 const { shmreg, startScript, collect } = require('./node.js');
@@ -127,7 +128,7 @@ test('what is in flight survives a close, and is not handed to another thread', 
   const region = conn.create('memory/flight', 16 * MIB);
   const { buffer } = region;
   const zipped = require('node:util').promisify(require('node:zlib').gzip)(region.bytes);
-  const digest = crypto.subtle.digest('SHA-256', region.bytes);
+  const digest = webcrypto.subtle.digest('SHA-256', region.bytes);
 
   /* Some versions of Node.js refuse to, others copy. */
   try {
@@ -137,7 +138,7 @@ test('what is in flight survives a close, and is not handed to another thread', 
   }
   assert.equal(buffer.byteLength, 16 * MIB);
   await Promise.all([zipped, digest]);
-  const second = crypto.subtle.digest('SHA-256', region.bytes);
+  const second = webcrypto.subtle.digest('SHA-256', region.bytes);
 
   region.close();
   await second;
