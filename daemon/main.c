@@ -11,6 +11,7 @@
 #include "daemon/core/clock.h"
 #include "daemon/options.h"
 #include "daemon/service.h"
+#include "daemon/signals.h"
 #include "daemon/sockets.h"
 
 #include <errno.h>
@@ -18,12 +19,13 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 
 struct daemon {
     struct options options;
     struct config *config;
     struct event_base *base;
-    struct event *terminated, *interrupted, *hung_up;
+    struct signals signals;
     struct fdstore fdstore;
     struct manager *manager;
     struct observer observer; /* keeps the service manager's status line true */
@@ -32,14 +34,6 @@ struct daemon {
     struct admin *admin;
     struct service service;
 };
-
-static void on_stop(int signal, short what, void *data) {
-    struct daemon *daemon = data;
-
-    (void)what;
-    log_info("stopping: %s", strsignal(signal));
-    event_base_loopbreak(daemon->base);
-}
 
 static void use_log_level(const struct daemon *daemon) {
     log_set_level(daemon->options.log_level >= 0 ? daemon->options.log_level
@@ -72,12 +66,16 @@ static int reload(void *data, struct error *error) {
     return r;
 }
 
-static void on_hangup(int signal, short what, void *data) {
+static void on_signal(void *data, int signal) {
+    struct daemon *daemon = data;
     struct error error;
 
-    (void)signal;
-    (void)what;
-    reload(data, &error);
+    if (signal == SIGHUP) {
+        reload(daemon, &error);
+        return;
+    }
+    log_info("stopping: %s", strsignal(signal));
+    event_base_loopbreak(daemon->base);
 }
 
 static void describe(void *data, char *ret, size_t size) {
@@ -103,17 +101,9 @@ static void on_region_event(struct observer *observer, enum region_event event,
         service_changed(&daemon->service);
 }
 
-static int watch_signal(struct daemon *daemon, int signal, event_callback_fn function,
-                        struct event **ret) {
-    *ret = evsignal_new(daemon->base, signal, function, daemon);
-    return *ret && event_add(*ret, NULL) == 0 ? 0 : -ENOMEM;
-}
-
 static int start_loop(struct daemon *daemon, struct error *error) {
     daemon->base = turns_new_base();
-    if (!daemon->base || watch_signal(daemon, SIGTERM, on_stop, &daemon->terminated) < 0 ||
-        watch_signal(daemon, SIGINT, on_stop, &daemon->interrupted) < 0 ||
-        watch_signal(daemon, SIGHUP, on_hangup, &daemon->hung_up) < 0 ||
+    if (!daemon->base || signals_init(&daemon->signals, daemon->base) < 0 ||
         service_init(&daemon->service, daemon->base) < 0)
         return error_set(error, -ENOMEM, "cannot start the event loop");
     return 0;
@@ -185,13 +175,9 @@ static int start(struct daemon *daemon, struct error *error) {
         r = start_core(daemon, error);
     if (r == 0)
         r = start_faces(daemon, error);
+    /* What nobody has taken is memory that nobody wants. */
+    fdstore_deinit(&daemon->fdstore);
     return r;
-}
-
-static void free_event(struct event **event) {
-    if (*event)
-        event_free(*event);
-    *event = NULL;
 }
 
 /* Also after half a start. The faces go before the core, so that what clients hold stays recorded. */
@@ -206,11 +192,20 @@ static void stop(struct daemon *daemon) {
         manager_free(daemon->manager);
     }
     fdstore_deinit(&daemon->fdstore);
-    free_event(&daemon->terminated);
-    free_event(&daemon->interrupted);
-    free_event(&daemon->hung_up);
+    signals_deinit(&daemon->signals);
     if (daemon->base)
         event_base_free(daemon->base);
+}
+
+/* A wait for events that fails, for lack of memory perhaps, is tried again after a pause: to end would
+ * help nobody. If it goes on failing, the service manager's watchdog is not fed. */
+static void run_loop(struct daemon *daemon) {
+    static const struct timespec pause = {.tv_nsec = 50000000};
+
+    while (event_base_dispatch(daemon->base) < 0) {
+        log_error("cannot wait for events, trying again: %s", strerror(errno));
+        nanosleep(&pause, NULL);
+    }
 }
 
 static int run(struct daemon *daemon, struct error *error) {
@@ -224,8 +219,7 @@ static int run(struct daemon *daemon, struct error *error) {
               options->runtime_directory, options->state_directory,
               manager_n_regions(daemon->manager));
     service_ready(&daemon->service);
-    if (event_base_dispatch(daemon->base) < 0)
-        r = error_set(error, -EIO, "the event loop failed");
+    run_loop(daemon);
     service_stopping(&daemon->service);
     log_write(LOG_INFO, ABOUT(.kind = LOG_DAEMON_STOPPED),
               "shmregd " PROJECT_VERSION " stopped in %s and %s with %u regions, %u clients",
@@ -276,12 +270,13 @@ int main(int argc, char **argv) {
     struct daemon daemon = {
         .client_socket.fd = -1,
         .admin_socket.fd = -1,
+        .signals = {.fd = -1, .received = on_signal},
         .observer.notice = on_region_event,
         .service.describe = describe,
     };
     int status;
 
-    daemon.service.data = &daemon;
+    daemon.service.data = daemon.signals.data = &daemon;
     if (options_parse(argc, argv, &daemon.options, &status))
         status = load_and_run(&daemon) < 0 ? 1 : 0;
     options_deinit(&daemon.options);
