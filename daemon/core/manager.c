@@ -8,6 +8,7 @@
 #include "daemon/core/reconcile.h"
 #include "daemon/core/record-upgrade.h"
 #include "daemon/core/record.h"
+#include "daemon/core/removal.h"
 #include "daemon/ground/log.h"
 #include "proto/region-name.h"
 
@@ -151,6 +152,8 @@ int manager_new(const struct manager_options *options, struct manager **ret, str
         quota_new(options->config, &manager->quota) < 0 ||
         processes_new(options->base, &manager->processes) < 0)
         return error_set(error, -ENOMEM, "no memory for the manager");
+    if (removals_new(options->base, &manager->places.removals) < 0)
+        return error_set(error, -ENOMEM, "no memory for the manager");
     r = workers_new(options->base, &manager->workers);
     if (r == 0)
         r = workers_new(options->base, &manager->disk_workers);
@@ -178,6 +181,7 @@ void manager_free(struct manager *manager) {
         reaper_stop(region);
         manager_take_out(manager, region);
     }
+    cleanup_removals_free(&manager->places.removals);
     if (manager->quota)
         quota_free(manager->quota);
     if (manager->processes)

@@ -59,12 +59,11 @@ static int adopted_sync(const struct segment *segment, bool content) {
     return 0;
 }
 
-static void adopted_remove(struct segment *segment) {
+static int adopted_remove(struct segment *segment) {
     char name[SEGMENT_NAME_MAX];
 
     segment_name(segment, name);
-    if (fdstore_available())
-        fdstore_drop(name);
+    return fdstore_available() ? fdstore_drop(name) : 0;
 }
 
 /* Neither made by the daemon nor replaced by another version: nothing creates or renames it. */

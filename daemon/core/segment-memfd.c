@@ -76,12 +76,11 @@ static int memfd_sync(const struct segment *segment, bool content) {
     return 0;
 }
 
-static void memfd_remove(struct segment *segment) {
+static int memfd_remove(struct segment *segment) {
     char name[SEGMENT_NAME_MAX];
 
     segment_name(segment, name);
-    if (fdstore_available())
-        fdstore_drop(name);
+    return fdstore_available() ? fdstore_drop(name) : 0;
 }
 
 const struct segment_ops segment_memfd_ops = {

@@ -73,11 +73,11 @@ static int named_sync(const struct segment *segment, bool content) {
     return fsync(segment->places->file_directory) < 0 ? -errno : 0;
 }
 
-static void named_remove(struct segment *segment) {
+static int named_remove(struct segment *segment) {
     char name[SEGMENT_NAME_MAX];
 
     segment_name(segment, name);
-    unlinkat(directory_of(segment), name, 0);
+    return unlinkat(directory_of(segment), name, 0) < 0 ? -errno : 0;
 }
 
 const struct segment_ops segment_named_ops = {

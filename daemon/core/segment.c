@@ -3,6 +3,9 @@
  */
 #include "daemon/core/segment.h"
 
+#include "daemon/core/removal.h"
+#include "daemon/ground/log.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -238,10 +241,18 @@ int segment_rename(struct segment *segment, uint64_t id, uint32_t version, struc
 }
 
 void segment_remove(struct segment *segment) {
+    char name[SEGMENT_NAME_MAX];
+    int r;
+
     if (!segment->named)
         return;
-    segment->named = false;
-    segment->ops->remove(segment);
+    r = segment->ops->remove(segment);
+    segment->named = r < 0 && r != -ENOENT && segment->places->removals;
+    if (!segment->named)
+        return;
+    segment_name(segment, name);
+    log_warning("cannot remove segment %s, trying again: %s", name, strerror(-r));
+    removals_add(segment->places->removals, segment);
 }
 
 /* It may have another mode by now: what it was opened with holds. */

@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "daemon/core/quota.h"
 #include "proto/cleanup.h"
@@ -26,6 +27,7 @@ struct segment_places {
         *instance;      /* in every segment's name, so that daemons keep out of each other's way */
     int shm_directory;  /* /dev/shm */
     int file_directory; /* segments/ in the state directory */
+    struct removals *removals;
 };
 
 struct segment {
@@ -42,6 +44,7 @@ struct segment {
     bool named;  /* to be removed: by name, or from the FD store */
     bool sealed; /* nobody writes to it any more */
     struct charge charge;
+    STAILQ_ENTRY(segment) removal; /* while it waits for that */
 };
 
 /* One backing. Functions return 0 or a negative errno. */
@@ -54,7 +57,7 @@ struct segment_ops {
     int (*grow)(const struct segment *segment, uint64_t size);
     int (*seal)(const struct segment *segment);               /* NULL: the kernel cannot */
     int (*sync)(const struct segment *segment, bool content); /* name on disk, and content */
-    void (*remove)(struct segment *segment);                  /* takes the name */
+    int (*remove)(struct segment *segment);                   /* takes the name */
 };
 
 extern const struct segment_ops segment_named_ops, segment_memfd_ops, segment_adopted_ops;
