@@ -54,16 +54,31 @@ static int memfd_open(const struct segment *segment, int flags) {
     return segment_open_anew(segment->fd, flags);
 }
 
+/* Under both names for a moment, so that a kill does not lose it: the next start takes one, and lets
+ * go of the other. */
 static int memfd_rename(struct segment *segment, const char *from) {
+    _cleanup_close_ int again = -1;
     char to[SEGMENT_NAME_MAX];
     int r;
 
     if (!fdstore_available())
         return 0;
     segment_name(segment, to);
-    /* The store ignores a file it has already, under whatever name. */
-    r = fdstore_drop(from);
-    return r < 0 ? r : fdstore_push(to, segment->fd);
+    /* The store ignores what it has already, under whatever name: that is, this open file description,
+     * or where it cannot compare those, this file. Then the second push counts. */
+    again = segment_open_anew(segment->fd, O_RDWR);
+    if (again < 0)
+        return again;
+    r = fdstore_push(to, again);
+    if (r == 0)
+        r = fdstore_drop(from);
+    if (r == 0)
+        r = fdstore_push(to, again);
+    if (r < 0) {
+        fdstore_drop(to);
+        fdstore_push(from, segment->fd);
+    }
+    return r;
 }
 
 static int memfd_seal(const struct segment *segment) {
