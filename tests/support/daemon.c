@@ -8,6 +8,7 @@
 #include "proto/socket-path.h"
 #include "tests/support/child.h"
 #include "tests/support/sandbox.h"
+#include "tests/support/service-manager.h"
 #include "tests/support/wait.h"
 
 #include <check.h>
@@ -24,6 +25,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#define PROGRAM_FD 200
 
 static void make_directory(const char *path, mode_t mode) {
     ck_assert_int_eq(mkdir(path, mode), 0);
@@ -75,7 +78,9 @@ static void execute(const struct test_daemon *daemon) {
     char runtime[DAEMON_PATH_MAX + 32], state[DAEMON_PATH_MAX + 32], config[DAEMON_PATH_MAX + 32];
     char *arguments[] = {"shmregd", "--foreground", config, runtime, state, NULL};
     const char *path = getenv("SHMREGD");
-    int program = path ? open(path, O_PATH | O_CLOEXEC) : -1;
+    _cleanup_close_ int opened = path ? open(path, O_PATH | O_CLOEXEC) : -1;
+    /* Where no descriptor that is handed over takes its place. */
+    int program = fcntl(opened, F_DUPFD_CLOEXEC, PROGRAM_FD);
     int log = open(daemon->log, O_WRONLY | O_APPEND | O_CLOEXEC);
 
     ck_assert_msg(program >= 0, "SHMREGD does not name a program: %s", strerror(errno));
@@ -87,12 +92,13 @@ static void execute(const struct test_daemon *daemon) {
         ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &(struct rlimit){daemon->max_descriptors,
                                                                    daemon->max_descriptors}),
                          0);
+    ck_assert_int_eq(setpgid(0, 0), 0);
     become(USER(DAEMON_UID));
     ck_assert_int_eq(dup2(log, STDERR_FILENO), STDERR_FILENO);
-    if (daemon->stored_name) {
-        program = fcntl(program, F_DUPFD_CLOEXEC, 10);
+    if (daemon->stored_name)
         hand_over(daemon);
-    }
+    if (daemon->manager)
+        service_manager_hand_over(daemon->manager);
     fexecve(program, arguments, environ);
     ck_abort_msg("cannot execute shmregd: %s", strerror(errno));
 }
@@ -132,6 +138,8 @@ static void wait_ready(const struct test_daemon *daemon, int watcher) {
 }
 
 static void spawn(struct test_daemon *daemon) {
+    if (daemon->manager)
+        service_manager_settle(daemon->manager);
     daemon->pid = fork();
     ck_assert_int_ge(daemon->pid, 0);
     if (daemon->pid == 0)

@@ -14,11 +14,14 @@
 #define DAEMON_UID 20000
 #define DAEMON_PATH_MAX 64
 
+struct service_manager;
+
 struct test_daemon {
-    pid_t pid;
+    pid_t pid; /* and its process group's */
     rlim_t max_descriptors;
     int stored_fd;           /* handed over at start as from an FD store, under this name: */
     const char *stored_name; /* NULL: nothing is */
+    const struct service_manager *manager; /* NULL: nobody keeps its memfds */
     char root[DAEMON_PATH_MAX];
     char runtime[DAEMON_PATH_MAX];
     char state[DAEMON_PATH_MAX];
