@@ -3,6 +3,7 @@
  */
 #include "tests/fuzz/core.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -121,11 +122,13 @@ void core_deinit(struct core *core) {
     fuzz_check(count_entries("/proc/self/fd", "") == core->descriptors);
 }
 
+/* libFuzzer's clock interrupts what waits. */
 pid_t core_spawn(void) {
-    pid_t pid;
+    pid_t pid = -1;
 
-    fuzz_check(write(spawner, "", 1) == 1);
-    fuzz_check(read(spawner, &pid, sizeof(pid)) == sizeof(pid) && pid > 0);
+    fuzz_check(TEMP_FAILURE_RETRY(write(spawner, "", 1)) == 1);
+    fuzz_check(TEMP_FAILURE_RETRY(read(spawner, &pid, sizeof(pid))) == sizeof(pid));
+    fuzz_check(pid > 0);
     return pid;
 }
 
@@ -134,5 +137,5 @@ void core_kill(pid_t pid) {
     struct pollfd ended = {.fd = pidfd, .events = POLLIN};
 
     fuzz_check(pidfd >= 0 && kill(pid, SIGKILL) == 0);
-    fuzz_check(poll(&ended, 1, -1) == 1);
+    fuzz_check(TEMP_FAILURE_RETRY(poll(&ended, 1, -1)) == 1);
 }
