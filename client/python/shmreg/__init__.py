@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Optional
 
-from ._errors import AccessError, Error, ExistsError, LimitError, NotFoundError
+from ._errors import AccessError, BlockedError, Error, ExistsError, LimitError, NotFoundError
 from ._errors import RefusedError, StaleError, WaitError
 from ._listing import Description
 from ._news import News
@@ -41,6 +41,7 @@ def put_array(name: str, array: Any, **options: "Unpack[RegionOptions]") -> int:
 
 __all__ = [
     "AccessError",
+    "BlockedError",
     "Connection",
     "Description",
     "Error",

@@ -29,6 +29,10 @@ class WaitError(Error, TimeoutError):
     """Time has passed: a lock was not free, or the daemon did not come back."""
 
 
+class BlockedError(Error, BlockingIOError):
+    """Somebody else has locked it."""
+
+
 class RefusedError(Error, ConnectionRefusedError):
     """No daemon listens on the socket."""
 
@@ -47,6 +51,7 @@ _CLASSES = {
     errno.EACCES: AccessError,
     errno.EPERM: AccessError,
     errno.ETIMEDOUT: WaitError,
+    errno.EAGAIN: BlockedError,
     errno.ECONNREFUSED: RefusedError,
     errno.ESTALE: StaleError,
     errno.EDQUOT: LimitError,

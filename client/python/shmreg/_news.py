@@ -53,6 +53,8 @@ class Watcher:
             self._connection._watchers.pop(self._loop, None)
 
     def _readable(self) -> None:
+        if self._connection.closed:
+            return
         try:
             self._connection.process()
         except Error:

@@ -93,7 +93,7 @@ def as_view(region: "Region", layout: Layout) -> memoryview:
     if layout.order == "F" and len(layout.shape) > 1:
         raise ValueError("a memoryview has order C: NumPy is needed for order F")
     view = memoryview(region)[: layout.size]
-    if 0 in layout.shape:  # memoryview casts to no such shape
+    if 0 in layout.shape:  # a memoryview without elements has one dimension
         return view.cast(_FORMATS[layout.dtype])
     return view.cast("B").cast(_FORMATS[layout.dtype], layout.shape)
 

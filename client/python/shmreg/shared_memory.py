@@ -69,12 +69,6 @@ class SharedMemory:
         self._size = region.size
         self._buf = memoryview(region)
 
-    def __del__(self) -> None:
-        try:
-            self.close()
-        except (OSError, BufferError, AttributeError):
-            pass  # what still has a view of it keeps the memory
-
     def __reduce__(self) -> Tuple[Type["SharedMemory"], Tuple[str, bool, int]]:
         return (self.__class__, (self.name, False, self.size))
 
@@ -97,9 +91,13 @@ class SharedMemory:
         return self._size
 
     def close(self) -> None:
-        """Gives up access through this instance. BufferError while a memoryview of it is in use."""
+        """Gives up access through this instance. What was made of `buf` stays good, and keeps the
+        memory, where Python's own class fails or unmaps it."""
         if self._buf is not None:
-            self._buf.release()
+            try:
+                self._buf.release()
+            except BufferError:
+                pass  # an array was made of it
             self._buf = None
         if self._region is not None:
             self._region.close()
