@@ -221,7 +221,8 @@ void shmreg_disconnect(shmreg_conn *conn);
 /*
  * Creates a region, filled with zeroes, and maps it for reading and writing.
  *
- * @name:    1 to 200 bytes, components separated by '/', each [A-Za-z0-9_][A-Za-z0-9_.@:+-]*
+ * @name:    1 to 200 bytes, components separated by '/', each [A-Za-z0-9_][A-Za-z0-9_.@:+-]*; below
+ *           "user/UID/" or "user/NAME/" of the caller, or where a namespace lets him (shmregd.json(5))
  * @size:    bytes, at least 1; the mapping is rounded up to whole pages
  * @options: NULL for a persistent region of the default backing with mode 0600
  * @ret:     receives the region, which shmreg_close() frees

@@ -90,24 +90,29 @@ static bool is_subject_name(enum subject subject, const char *name, size_t lengt
                                    : strspn(name, allowed) >= length;
 }
 
-int access_rule_parse(const char *text, size_t length, struct access_rule *ret) {
+int access_subject_parse(const char *text, size_t length, enum subject *ret_kind,
+                         char ret_name[static ACCESS_SUBJECT_MAX]) {
     for (size_t i = 0; i < ARRAY_SIZE(subjects); i++) {
         size_t prefix = strlen(subjects[i].prefix);
-        const char *colon, *end = text + length;
 
         if (length < prefix || memcmp(text, subjects[i].prefix, prefix) != 0)
             continue;
-        colon = memrchr(text + prefix, ':', length - prefix);
-        if (!colon ||
-            !is_subject_name(subjects[i].subject, text + prefix, (size_t)(colon - text) - prefix) ||
-            rights_parse(colon + 1, (size_t)(end - colon) - 1, &ret->rights) < 0)
+        if (!is_subject_name(subjects[i].subject, text + prefix, length - prefix))
             return -EINVAL;
-        ret->subject = subjects[i].subject;
-        memcpy(ret->name, text + prefix, (size_t)(colon - text) - prefix);
-        ret->name[(size_t)(colon - text) - prefix] = '\0';
+        *ret_kind = subjects[i].subject;
+        memcpy(ret_name, text + prefix, length - prefix);
+        ret_name[length - prefix] = '\0';
         return 0;
     }
     return -EINVAL;
+}
+
+int access_rule_parse(const char *text, size_t length, struct access_rule *ret) {
+    const char *colon = memrchr(text, ':', length);
+
+    if (!colon || rights_parse(colon + 1, (size_t)(text + length - colon) - 1, &ret->rights) < 0)
+        return -EINVAL;
+    return access_subject_parse(text, (size_t)(colon - text), &ret->subject, ret->name);
 }
 
 int access_rules_parse(const char *text, struct access_rule *ret, size_t *ret_count,

@@ -45,6 +45,10 @@ void mode_format(uint32_t mode, char ret[static MODE_TEXT_MAX]);
 /* 0, or -EINVAL for a mode that has bits a region cannot have. */
 int mode_check(uint32_t mode);
 
+/* Parses a subject alone, "user:alice". Returns 0 or -EINVAL. */
+int access_subject_parse(const char *text, size_t length, enum subject *ret_kind,
+                         char ret_name[static ACCESS_SUBJECT_MAX]);
+
 /* Parses one rule that ends after @length bytes. Returns 0 or -EINVAL. */
 int access_rule_parse(const char *text, size_t length, struct access_rule *ret);
 

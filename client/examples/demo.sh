@@ -42,7 +42,8 @@ expect() {
 # Starts the daemon and returns once it says that it has started.
 start_daemon() {
   local line
-  exec 3< <(become $daemon_uid "$build/daemon/shmregd" --foreground \
+  printf '{"namespaces": {"demo": {"create": ["user:%s"]}}}\n' $writer_uid >"$work/shmregd.json"
+  exec 3< <(become $daemon_uid "$build/daemon/shmregd" --foreground --config="$work/shmregd.json" \
     --runtime-directory="$work/run" --state-directory="$work/state" 2>&1)
   daemon_pid=$!
   while read -r -t $deadline -u 3 line; do
@@ -74,7 +75,7 @@ say "1. A private daemon, under a user of its own (uid $daemon_uid)"
 start_daemon
 instance=$(ctl status | awk '/^Instance:/ { print $2 }')
 
-say "2. User $writer_uid creates a region with the content of $data; user $reader_uid may read it"
+say "2. User $writer_uid, who may create below demo/, creates a region with the content of $data; user $reader_uid may read it"
 example $writer_uid share-file demo/program "$data" 0600
 as $writer_uid "$build/client/ctl/shmregctl" acl demo/program "+user:$reader_uid:r"
 

@@ -1,7 +1,7 @@
 /*
  * Access: who may do what to a region
  *
- * A region's owner and administrators have all rights. Anyone else has the union of what the mode
+ * A region's owner, the owner of its namespace and administrators have all rights. Anyone else has the union of what the mode
  * and the access rules give him; nothing denies.
  */
 #pragma once
@@ -10,25 +10,26 @@
 #include <sys/types.h>
 
 #include "daemon/core/caller.h"
+#include "daemon/ground/subject.h"
 #include "proto/error.h"
 #include "proto/rights.h"
 
-/* A rule with its subject resolved to a number. */
 struct access_entry {
-    enum subject subject;
-    uint32_t id; /* uid, gid, or whose service manager has the unit (UNIT_OF_SYSTEM) */
-    char *unit;  /* pattern, for units only */
+    struct subject_id subject;
     uint32_t rights;
 };
 
 struct access {
     uid_t owner_uid;
     gid_t owner_gid;
+    uid_t namespace_uid; /* the owner of the namespace it is in, NO_UID if there is none */
     uint32_t mode;
     char *acl; /* the rules as they were written, "" for none */
     struct access_entry *entries;
     size_t n_entries;
 };
+
+#define NO_UID ((uid_t)-1)
 
 enum access_origin {
     ACCESS_NEW,      /* a name that does not exist is an error */

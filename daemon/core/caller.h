@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "daemon/ground/subject.h"
 #include "daemon/ground/unit.h"
 
 struct caller {
@@ -27,3 +28,6 @@ struct caller {
 void caller_deinit(struct caller *caller);
 
 bool caller_in_group(const struct caller *caller, gid_t gid);
+
+/* Whether a rule for @subject is about this caller. */
+bool caller_is(const struct caller *caller, const struct subject_id *subject);

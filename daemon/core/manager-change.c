@@ -34,6 +34,7 @@ int manager_set_access(struct manager *manager, const struct caller *caller, con
                     acl ? acl : old.acl, acl ? ACCESS_NEW : ACCESS_RECORDED, error);
     if (r < 0)
         return r;
+    new.namespace_uid = old.namespace_uid;
     region->access = new;
     r = manager_record(manager, region, error);
     if (r < 0) {

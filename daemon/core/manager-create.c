@@ -5,6 +5,7 @@
 
 #include "daemon/core/clock.h"
 #include "daemon/core/durability.h"
+#include "daemon/core/policy.h"
 #include "daemon/core/reaper.h"
 #include "daemon/core/record.h"
 #include "daemon/core/sync-block.h"
@@ -117,8 +118,10 @@ int manager_new_region(struct manager *manager, const struct caller *caller,
 
     r = access_init(&region->access, caller->uid, caller->gid, spec->mode, spec->acl, ACCESS_NEW,
                     error);
-    if (r == 0)
-        r = quota_charge(manager->quota, caller->uid, LIMIT_REGIONS, 1, &region->charge, error);
+    if (r < 0)
+        return r;
+    region->access.namespace_uid = policy_namespace_owner(manager->config, spec->name);
+    r = quota_charge(manager->quota, caller->uid, LIMIT_REGIONS, 1, &region->charge, error);
     if (r < 0)
         return r;
     r = manager_take_slot(region, error);
@@ -294,14 +297,18 @@ static int create(struct manager *manager, const struct caller *caller, const st
 }
 
 int manager_check_new(struct manager *manager, const struct caller *caller,
-                      const struct client *client, const struct region_spec *spec, bool attaches,
+                      const struct client *client, struct region_spec *spec, bool attaches,
                       struct region **ret, struct error *error) {
-    int r = manager_check_spec(manager, spec, client, attaches, error);
+    int r;
 
+    policy_complete(manager->config, spec);
+    r = manager_check_spec(manager, spec, client, attaches, error);
     if (r < 0)
         return r;
     *ret = manager_lookup(manager, spec->name);
-    if (*ret && !made_by(*ret, caller, spec))
+    if (!*ret)
+        return policy_check_create(manager->config, caller, spec->name, error);
+    if (!made_by(*ret, caller, spec))
         return error_set(error, -EEXIST, "region '%s' exists already", spec->name);
     return 0;
 }
@@ -309,11 +316,12 @@ int manager_check_new(struct manager *manager, const struct caller *caller,
 static int create_checked(struct manager *manager, const struct caller *caller,
                           struct client *client, const struct region_spec *spec, bool attaches,
                           struct region **ret, struct error *error) {
-    int r = manager_check_new(manager, caller, client, spec, attaches, ret, error);
+    struct region_spec complete = *spec;
+    int r = manager_check_new(manager, caller, client, &complete, attaches, ret, error);
 
     if (r < 0 || *ret)
         return r;
-    return create(manager, caller, client, spec, ret, error);
+    return create(manager, caller, client, &complete, ret, error);
 }
 
 int manager_create(struct manager *manager, const struct caller *caller, struct client *client,

@@ -124,10 +124,11 @@ int manager_end_region(struct region *region, const struct caller *caller, enum 
 int manager_check_spec(const struct manager *manager, const struct region_spec *spec,
                        const struct client *client, bool attaches, struct error *error);
 
-/* Checks what a region shall be. *ret becomes NULL, or the region if the request with the spec's tag
- * made it before; -EEXIST if somebody else has. */
+/* Completes what a region shall be and checks it, and that the caller may create that name. *ret
+ * becomes NULL, or the region if the request with the spec's tag made it before; -EEXIST if somebody
+ * else has. */
 int manager_check_new(struct manager *manager, const struct caller *caller,
-                      const struct client *client, const struct region_spec *spec, bool attaches,
+                      const struct client *client, struct region_spec *spec, bool attaches,
                       struct region **ret, struct error *error);
 
 /* A region of zeroes that is not installed yet, after the check. */

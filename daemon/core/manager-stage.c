@@ -6,11 +6,23 @@
  */
 #include "daemon/core/manager-private.h"
 
+#include "daemon/core/policy.h"
 #include "daemon/core/record.h"
 #include "daemon/ground/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
+
+/* All is known to be good before anybody fills memory. */
+static int check_new_region(const struct manager *manager, const struct caller *caller,
+                            const struct client *client, struct region_spec *spec,
+                            struct error *error) {
+    int r;
+
+    policy_complete(manager->config, spec);
+    r = manager_check_spec(manager, spec, client, client != NULL, error);
+    return r < 0 ? r : policy_check_create(manager->config, caller, spec->name, error);
+}
 
 static int check_version(const struct manager *manager, const struct region_spec *spec,
                          struct error *error) {
@@ -101,9 +113,8 @@ static int stage(struct manager *manager, const struct caller *caller, const str
     if (region && region->segment->backing == BACKING_ADOPTED)
         return error_set(error, -EOPNOTSUPP,
                          "region '%s' is of adopted memory, which nothing can replace", spec.name);
-    /* All is known to be good before anybody fills memory. */
     r = region ? check_version(manager, &spec, error)
-               : manager_check_spec(manager, &spec, client, client != NULL, error);
+               : check_new_region(manager, caller, client, &spec, error);
     if (r < 0)
         return r;
     if (region)

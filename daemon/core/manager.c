@@ -4,6 +4,7 @@
  */
 #include "daemon/core/manager-private.h"
 
+#include "daemon/core/policy.h"
 #include "daemon/core/reaper.h"
 #include "daemon/core/reconcile.h"
 #include "daemon/core/record-upgrade.h"
@@ -196,9 +197,15 @@ void manager_free(struct manager *manager) {
     free(manager);
 }
 
+static int set_namespace_owner(void *data, struct region *region) {
+    region->access.namespace_uid = policy_namespace_owner(data, region->name);
+    return 0;
+}
+
 void manager_configure(struct manager *manager, const struct config *config) {
     manager->config = config;
     quota_configure(manager->quota, config);
+    manager_each_region(manager, set_namespace_owner, (void *)config);
 }
 
 const struct config *manager_config(const struct manager *manager) {

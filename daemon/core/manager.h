@@ -95,6 +95,7 @@ struct region_spec {
 };
 
 #define DEFAULT_MODE 0600u
+#define MODE_UNSET UINT32_MAX /* as the namespace has it, or DEFAULT_MODE */
 
 /* Creates a region. @client is the one whose process an `owner` region depends on; NULL from the
  * admin socket. -EEXIST, -EINVAL, -EACCES, -EDQUOT, -ENOSPC... If the same tag made it before, that

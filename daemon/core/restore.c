@@ -6,6 +6,7 @@
 #include "daemon/core/attachment.h"
 #include "daemon/core/durability.h"
 #include "daemon/core/manager-private.h"
+#include "daemon/core/policy.h"
 #include "daemon/core/record.h"
 #include "daemon/core/sync-block.h"
 #include "daemon/ground/log.h"
@@ -109,6 +110,7 @@ static int restore_region(struct restorer *restorer, const struct region_record 
         return error_set(error, -EEXIST, "another record has the name '%s'", record->name);
     r = access_init(&region->access, record->owner_uid, record->owner_gid, record->mode,
                     record->acl, ACCESS_RECORDED, error);
+    region->access.namespace_uid = policy_namespace_owner(manager->config, record->name);
     if (r == 0)
         r = quota_charge_existing(manager->quota, record->owner_uid, LIMIT_REGIONS, 1,
                                   &region->charge);

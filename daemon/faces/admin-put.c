@@ -48,7 +48,7 @@ static int decode(const json_t *parameters, struct part *part, struct error *err
         return error_set(error, -EINVAL,
                          "a part of %zu bytes at %" PRIu64 " does not fit a value of %" PRIu64,
                          part->size, part->offset, part->value_size);
-    return admin_mode(parameters, DEFAULT_MODE, &part->mode, error);
+    return admin_mode(parameters, MODE_UNSET, &part->mode, error);
 }
 
 static int begin(struct admin_connection *connection, const struct part *part,

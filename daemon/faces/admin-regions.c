@@ -104,7 +104,7 @@ int admin_read_spec(const json_t *parameters, struct admin_spec *ret, struct err
             .durability_seconds = (uint32_t)parameter_number(parameters, "durability_seconds", 0),
             .seconds = (uint32_t)parameter_number(parameters, "seconds", 0),
         }};
-    r = admin_mode(parameters, DEFAULT_MODE, &spec->mode, error);
+    r = admin_mode(parameters, MODE_UNSET, &spec->mode, error);
     if (r == 0)
         r = join_acl(parameters, &ret->acl, error);
     if (r == 0 && attributes && !(ret->attributes = json_dumps(attributes, JSON_COMPACT)))

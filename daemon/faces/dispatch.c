@@ -147,7 +147,7 @@ int request_read_spec(struct request *request, const struct wire_region_spec *wi
         .backing = wire->backing,
         .lifetime = wire->lifetime,
         .seconds = wire->seconds,
-        .mode = wire->mode == WIRE_MODE_DEFAULT ? DEFAULT_MODE : wire->mode,
+        .mode = wire->mode,
         .sync_block = wire->flags & WIRE_SYNC_BLOCK,
         .durability = wire->durability,
         .durability_seconds = wire->durability_seconds,
@@ -260,9 +260,8 @@ static int on_put(struct request *request) {
     if (r == 0 && !(put->flags & WIRE_PUT_CREATE))
         r = manager_find(request->manager, caller, name, &region, request->error);
     if (r == 0)
-        r = manager_put(request->manager, caller, name, request_text(request, 1), size,
-                        put->mode == WIRE_MODE_DEFAULT ? DEFAULT_MODE : put->mode, &version,
-                        request->error);
+        r = manager_put(request->manager, caller, name, request_text(request, 1), size, put->mode,
+                        &version, request->error);
     return r < 0 ? r : request_answer(request, &(struct wire_put_reply){.version = version}, NULL);
 }
 

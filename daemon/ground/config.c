@@ -143,6 +143,9 @@ void config_free(struct config *config) {
     struct config_files files = {.paths = config->files, .count = config->n_files};
 
     config_files_deinit(&files);
+    for (size_t i = 0; i < config->n_namespaces; i++)
+        namespace_deinit(&config->namespaces[i]);
+    free(config->namespaces);
     free(config->users);
     free(config);
 }

@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "daemon/ground/limits.h"
+#include "daemon/ground/namespace.h"
 #include "proto/cleanup.h"
 #include "proto/error.h"
 #include "proto/words.h"
@@ -44,6 +45,8 @@ struct config {
     size_t n_users;
 
     struct timeouts timeouts;
+    struct namespace *namespaces;
+    size_t n_namespaces;
 };
 
 /*

@@ -72,6 +72,7 @@ static void start(struct core *core) {
 }
 
 void core_init(struct core *core) {
+    static struct namespace everything = {.prefix = (char *)NAMESPACE_EVERYTHING, .anyone = true};
     char place[PLACE_MAX];
 
     place_make(place);
@@ -79,6 +80,8 @@ void core_init(struct core *core) {
         start_spawner();
     *core = (struct core){
         .config = {.default_backing = BACKING_SHM,
+                   .namespaces = &everything,
+                   .n_namespaces = 1,
                    .timeouts = {.hello = 60, .request = 60, .reply = 60}},
         .descriptors = count_entries("/proc/self/fd", ""),
     };

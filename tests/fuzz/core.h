@@ -14,7 +14,7 @@
 struct core {
     char directory[PLACE_MAX], runtime[80], state[80];
     struct event_base *base;
-    struct config config; /* no limits */
+    struct config config; /* no limits, anyone creates anything */
     struct fdstore fdstore;
     struct manager *manager;
     unsigned descriptors; /* that were open before */

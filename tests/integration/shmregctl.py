@@ -26,7 +26,7 @@ def as_user():
 
 
 class Daemon:
-    """A daemon with directories of its own."""
+    """A daemon with directories of its own, in which anyone may create regions of any name."""
 
     def start(self):
         self.directory = tempfile.TemporaryDirectory(prefix="shmregctl-test-")
@@ -36,6 +36,9 @@ class Daemon:
         self.socket = root + "/run/admin.sock"
         self.client_socket = root + "/run/client.sock"
         self.configure("{}")
+        os.mkdir(root + "/conf.d")
+        with open(root + "/conf.d/open.json", "w", encoding="utf-8") as file:
+            file.write('{"namespaces": {"*": {"create": ["anyone"]}}}')
         self.run()
 
     def run(self):

@@ -45,6 +45,8 @@ static void set_path(char ret[static DAEMON_PATH_MAX], const char *directory, co
 }
 
 void daemon_prepare(struct test_daemon *ret, const char *config) {
+    char drop_in[DAEMON_PATH_MAX];
+
     sandbox_mount("/dev/shm", 0);
     *ret = (struct test_daemon){.root = SANDBOX_DIRECTORY "/test-XXXXXX"};
     ck_assert_ptr_nonnull(mkdtemp(ret->root));
@@ -58,6 +60,10 @@ void daemon_prepare(struct test_daemon *ret, const char *config) {
     make_directory(ret->runtime, 0755);
     make_directory(ret->state, 0700);
     write_file(ret->config, config);
+    set_path(drop_in, ret->root, "conf.d");
+    make_directory(drop_in, 0755);
+    set_path(drop_in, ret->root, "conf.d/open.json");
+    write_file(drop_in, "{\"namespaces\": {\"*\": {\"create\": [\"anyone\"]}}}");
     write_file(ret->log, "");
 }
 

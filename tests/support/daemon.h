@@ -32,7 +32,7 @@ struct test_daemon {
 };
 
 /* Makes the directories, an empty /dev/shm and the configuration (JSON text), but starts nothing
- * yet. One test has one daemon at a time. */
+ * yet. Anyone may create regions of any name, by a drop-in conf.d/open.json. One test has one daemon at a time. */
 void daemon_prepare(struct test_daemon *ret, const char *config);
 /* Starts it in its directories, the first time or again, and waits until it is ready. */
 void daemon_launch(struct test_daemon *daemon);

@@ -31,7 +31,7 @@ struct load {
 };
 
 static void name_of(const struct load *load, const char *what, char ret[static 64]) {
-    snprintf(ret, 64, "load/%u/%s", load->uid, what);
+    snprintf(ret, 64, "user/%u/load-%s", load->uid, what);
 }
 
 static void expect(struct load *load, const char *what, int r) {

@@ -168,8 +168,8 @@ class UnitsTest(unittest.TestCase):
         machine.run("systemctl", "reload", SERVICE)
         self.assertEqual(main_pid(), old)
         self.assertTrue(machine.journal(f"MESSAGE_ID={CONFIG_LOADED}"))
-        ctl("create", "units/one", "4096", user=READER)
-        refused = ctl("create", "units/two", "4096", user=READER, check=False)
+        ctl("create", f"user/{READER}/one", "4096", user=READER)
+        refused = ctl("create", f"user/{READER}/two", "4096", user=READER, check=False)
         self.assertEqual(refused.returncode, 1)
         self.assertIn("regions", refused.stderr)
 
@@ -187,17 +187,17 @@ class UnitsTest(unittest.TestCase):
         self.assertIn(CONFIGURATION, entry["MESSAGE"])
         self.assertEqual(machine.get_property(SERVICE, "ActiveState"), "active")
         self.assertEqual(main_pid(), old)
-        ctl("create", "units/one", "4096", user=READER)
-        self.assertEqual(ctl("create", "units/two", "4096", user=READER, check=False).returncode, 1)
+        ctl("create", f"user/{READER}/one", "4096", user=READER)
+        self.assertEqual(ctl("create", f"user/{READER}/two", "4096", user=READER, check=False).returncode, 1)
 
     def test_journal_has_fields(self):
-        ctl("create", "units/journal", "4096", user=READER)
-        ctl("chmod", "0640", "units/journal", user=READER)
-        entries = machine.journal("SHMREG_REGION=units/journal")
+        ctl("create", f"user/{READER}/journal", "4096", user=READER)
+        ctl("chmod", "0640", f"user/{READER}/journal", user=READER)
+        entries = machine.journal(f"SHMREG_REGION=user/{READER}/journal")
         kinds = [entry["MESSAGE_ID"] for entry in entries]
         self.assertEqual(kinds, [REGION_CREATED, REGION_CHANGED])
         for entry in entries:
-            self.assertIn("units/journal", entry["MESSAGE"])
+            self.assertIn(f"user/{READER}/journal", entry["MESSAGE"])
             self.assertEqual(entry["_SYSTEMD_UNIT"], SERVICE)
             self.assertEqual(entry["SYSLOG_IDENTIFIER"], "shmregd")
         self.assertEqual(entries[1]["SHMREG_CLIENT_UID"], str(READER))

@@ -28,8 +28,12 @@ static void no_limits(struct limits *limits) {
 }
 
 void world_init(struct world *world) {
+    static struct namespace everything = {.prefix = (char *)NAMESPACE_EVERYTHING, .anyone = true};
+
     *world = (struct world){.config = {
                                 .default_backing = BACKING_SHM,
+                                .namespaces = &everything,
+                                .n_namespaces = 1,
                                 .timeouts = {.hello = 60, .request = 60, .reply = 60},
                             }};
     no_limits(&world->config.total);

@@ -24,7 +24,7 @@ struct world {
     struct manager *manager;
 };
 
-/* Makes the directories and a manager in them, without limits. */
+/* Makes the directories and a manager in them, without limits; anyone may create anything. */
 void world_init(struct world *world);
 /* Frees the manager and removes everything it made. */
 void world_deinit(struct world *world);

@@ -1,0 +1,151 @@
+/*
+ * The key "limits" of a configuration file
+ */
+#include "daemon/ground/config-parse.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/ground/config-reader.h"
+
+/* "512M": digits and one letter, powers of 1024. */
+static bool parse_size(const char *text, uint64_t *ret) {
+    static const char units[] = "KMGT";
+    uint64_t number = 0;
+    size_t digits = strspn(text, "0123456789");
+    const char *unit = text[digits] ? strchr(units, text[digits]) : NULL;
+
+    if (digits == 0 || !unit || text[digits + 1])
+        return false;
+    for (size_t i = 0; i < digits; i++)
+        if (__builtin_mul_overflow(number, 10, &number) ||
+            __builtin_add_overflow(number, (uint64_t)(text[i] - '0'), &number))
+            return false;
+    if (__builtin_mul_overflow(number, (uint64_t)1 << (10 * (unit - units + 1)), &number) ||
+        number > INT64_MAX)
+        return false;
+    *ret = number;
+    return true;
+}
+
+static int read_limit(struct reader *reader, const json_t *value, void *target) {
+    uint64_t *most = target;
+
+    if (json_is_integer(value) && json_integer_value(value) >= 0)
+        *most = (uint64_t)json_integer_value(value);
+    else if (json_is_string(value) && strcmp(json_string_value(value), "none") == 0)
+        *most = LIMIT_NONE;
+    else
+        return config_mistake(reader, "must be a whole number from 0 on, or \"none\"");
+    return 0;
+}
+
+static int read_bytes(struct reader *reader, const json_t *value, void *target) {
+    if (json_is_string(value) && parse_size(json_string_value(value), target))
+        return 0;
+    if (json_is_string(value) && strcmp(json_string_value(value), "none") != 0)
+        return config_mistake(reader,
+                              "must be a whole number of bytes, a size as \"512M\" or \"2G\" (K, "
+                              "M, G, T), or \"none\"");
+    return read_limit(reader, value, target);
+}
+
+static int read_limits(struct reader *reader, const json_t *value, void *target) {
+    struct limits *limits = target;
+    struct key keys[LIMIT_KIND_COUNT + 1] = {0};
+
+    for (enum limit_kind kind = 0; kind < LIMIT_KIND_COUNT; kind++)
+        keys[kind] = (struct key){limit_word(kind), kind == LIMIT_BYTES ? read_bytes : read_limit,
+                                  &limits->most[kind]};
+    return config_read_object(reader, value, keys);
+}
+
+void limits_unset(struct limits *limits) {
+    for (enum limit_kind kind = 0; kind < LIMIT_KIND_COUNT; kind++)
+        limits->most[kind] = LIMIT_UNSET;
+}
+
+int config_read_user(struct reader *reader, const char *name, uid_t *ret) {
+    const struct passwd *user;
+    unsigned long number;
+    char *end;
+
+    if (*name && name[strspn(name, "0123456789")] == '\0') {
+        errno = 0;
+        number = strtoul(name, &end, 10);
+        if (errno != 0 || number >= (uid_t)-1)
+            return config_mistake(reader, "no user has this number");
+        *ret = (uid_t)number;
+        return 0;
+    }
+    errno = 0;
+    user = getpwnam(name);
+    if (!user && errno == ENOMEM)
+        return error_set(reader->error, -ENOMEM, "no memory");
+    if (!user)
+        return config_mistake(reader, "there is no user '%.80s'", name);
+    *ret = user->pw_uid;
+    return 0;
+}
+
+static int limits_of_user(struct config *config, uid_t uid, struct limits **ret) {
+    struct user_limits *users;
+
+    for (size_t i = 0; i < config->n_users; i++)
+        if (config->users[i].uid == uid) {
+            *ret = &config->users[i].limits;
+            return 0;
+        }
+    users = reallocarray(config->users, config->n_users + 1, sizeof(*users));
+    if (!users)
+        return -ENOMEM;
+    config->users = users;
+    users[config->n_users].uid = uid;
+    *ret = &users[config->n_users++].limits;
+    limits_unset(*ret);
+    return 0;
+}
+
+/* One entry of "users"; @data is the object. */
+static int read_user(struct reader *reader, const char *name, const json_t *value,
+                     const void *data) {
+    struct limits *limits = NULL;
+    const char *other;
+    json_t *ignored;
+    uid_t uid = 0, other_uid = 0;
+    int r = config_read_user(reader, name, &uid);
+
+    if (r < 0)
+        return r;
+    json_object_foreach ((json_t *)data, other, ignored) {
+        if (other == name)
+            break;
+        r = config_read_user(reader, other, &other_uid);
+        if (r < 0)
+            return r;
+        if (other_uid == uid)
+            return config_mistake(reader, "is the same user as '%.80s'", other);
+    }
+    if (limits_of_user(reader->config, uid, &limits) < 0)
+        return error_set(reader->error, -ENOMEM, "no memory");
+    return read_limits(reader, value, limits);
+}
+
+static int read_users(struct reader *reader, const json_t *value, void *target) {
+    (void)target;
+    return config_read_members(reader, value, read_user, value);
+}
+
+int config_read_limits(struct reader *reader, const json_t *value, void *target) {
+    struct config *config = target;
+    const struct key keys[] = {
+        {"total", read_limits, &config->total},
+        {"user", read_limits, &config->user},
+        {"users", read_users, NULL},
+        {NULL},
+    };
+
+    return config_read_object(reader, value, keys);
+}

@@ -1,0 +1,215 @@
+/*
+ * The key "namespaces" of a configuration file
+ */
+#include "daemon/ground/config-reader.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/region-name.h"
+
+#define ANYONE "anyone"
+
+static int no_memory(const struct reader *reader) {
+    return error_set(reader->error, -ENOMEM, "no memory");
+}
+
+static int read_owner(struct reader *reader, const json_t *value, void *target) {
+    struct namespace *namespace = target;
+
+    if (!json_is_string(value))
+        return config_mistake(reader, "must be the name of a user, or a uid as a string");
+    namespace->has_owner = true;
+    return config_read_user(reader, json_string_value(value), &namespace->owner);
+}
+
+static int read_mode(struct reader *reader, const json_t *value, void *target) {
+    struct namespace *namespace = target;
+
+    if (!json_is_string(value) || mode_parse(json_string_value(value), &namespace->mode) < 0)
+        return config_mistake(reader, "must be a mode of r and w in octal, such as \"0640\"");
+    namespace->has_mode = true;
+    return 0;
+}
+
+static int read_lifetime(struct reader *reader, const json_t *value, void *target) {
+    uint32_t lifetime = json_is_string(value) ? lifetime_from_word(json_string_value(value)) : 0;
+
+    if (lifetime == 0)
+        return config_mistake(reader, "must be one of %s", lifetime_words);
+    *(enum lifetime *)target = lifetime;
+    return 0;
+}
+
+static int read_seconds(struct reader *reader, const json_t *value, void *target) {
+    if (!json_is_integer(value) || json_integer_value(value) < 0 ||
+        json_integer_value(value) > UINT32_MAX)
+        return config_mistake(reader, "must be a whole number of seconds from 0 on");
+    *(uint32_t *)target = (uint32_t)json_integer_value(value);
+    return 0;
+}
+
+/* The string at @index of an array, with which @reader->path is not concerned. */
+static const char *string_at(const json_t *array, size_t index) {
+    return json_string_value(json_array_get(array, index));
+}
+
+static int add_creator(const struct reader *reader, const char *text, struct namespace *namespace) {
+    char name[ACCESS_SUBJECT_MAX];
+    enum subject kind;
+    int r;
+
+    if (!text || access_subject_parse(text, strlen(text), &kind, name) < 0)
+        return config_mistake(reader,
+                              "'%.80s' is not \"" ANYONE
+                              "\", \"user:NAME\", \"group:NAME\" or \"unit:NAME.service\"",
+                              text ? text : "?");
+    r = subject_init(&namespace->creators[namespace->n_creators], kind, name);
+    if (r == -ENOENT)
+        return config_mistake(reader, "there is no %s '%.80s'", subject_word(kind), name);
+    if (r < 0)
+        return no_memory(reader);
+    namespace->n_creators++;
+    return 0;
+}
+
+static void forget_creators(struct namespace *namespace) {
+    while (namespace->n_creators > 0)
+        subject_deinit(&namespace->creators[--namespace->n_creators]);
+    free(namespace->creators);
+    namespace->creators = NULL;
+    namespace->anyone = false;
+}
+
+static int read_create(struct reader *reader, const json_t *value, void *target) {
+    struct namespace *namespace = target;
+    int r = 0;
+
+    if (!json_is_array(value))
+        return config_mistake(reader,
+                              "must be an array such as [\"user:alice\", \"unit:x.service\"]");
+    forget_creators(namespace);
+    namespace->creators = calloc(json_array_size(value) + 1, sizeof(*namespace->creators));
+    if (!namespace->creators)
+        return no_memory(reader);
+    for (size_t i = 0; r == 0 && i < json_array_size(value); i++) {
+        const char *text = string_at(value, i);
+
+        if (text && strcmp(text, ANYONE) == 0)
+        namespace->anyone = true;
+        else r = add_creator(reader, text, namespace);
+    }
+    return r;
+}
+
+/* "user:alice:r" whose subject exists. */
+static int check_rule(const struct reader *reader, const char *text) {
+    struct access_rule rule;
+    struct subject_id subject;
+    int r;
+
+    if (!text || access_rule_parse(text, strlen(text), &rule) < 0)
+        return config_mistake(reader, "'%.80s' is not an access rule such as \"user:alice:rw\"",
+                              text ? text : "?");
+    r = subject_init(&subject, rule.subject, rule.name);
+    if (r == -ENOENT)
+        return config_mistake(reader, "there is no %s '%.80s'", subject_word(rule.subject),
+                              rule.name);
+    if (r < 0)
+        return no_memory(reader);
+    subject_deinit(&subject);
+    return 0;
+}
+
+static int append(const struct reader *reader, char **list, const char *rule) {
+    char *longer;
+
+    if (asprintf(&longer, "%s%s%s", *list, **list ? "," : "", rule) < 0)
+        return no_memory(reader);
+    free(*list);
+    *list = longer;
+    return 0;
+}
+
+static int read_acl(struct reader *reader, const json_t *value, void *target) {
+    struct namespace *namespace = target;
+    int r = 0;
+
+    if (!json_is_array(value) || json_array_size(value) > ACL_RULES_MAX)
+        return config_mistake(reader, "must be an array of at most %d access rules", ACL_RULES_MAX);
+    free(namespace->acl);
+    namespace->acl = strdup("");
+    if (!namespace->acl)
+        return no_memory(reader);
+    for (size_t i = 0; r == 0 && i < json_array_size(value); i++) {
+        r = check_rule(reader, string_at(value, i));
+        if (r == 0)
+            r = append(reader, &namespace->acl, string_at(value, i));
+    }
+    if (r == 0 && strlen(namespace->acl) >= ACL_TEXT_MAX)
+        r = config_mistake(reader, "has more than %d bytes of rules", ACL_TEXT_MAX);
+    return r;
+}
+
+/* The namespace of that prefix, which an earlier file may have begun. */
+static int get_namespace(struct reader *reader, const char *prefix, struct namespace **ret) {
+    struct config *config = reader->config;
+    struct namespace *namespaces;
+
+    for (size_t i = 0; i < config->n_namespaces; i++)
+        if (strcmp(config->namespaces[i].prefix, prefix) == 0) {
+            *ret = &config->namespaces[i];
+            return 0;
+        }
+    namespaces = reallocarray(config->namespaces, config->n_namespaces + 1, sizeof(*namespaces));
+    if (!namespaces)
+        return no_memory(reader);
+    config->namespaces = namespaces;
+    namespaces[config->n_namespaces] = (struct namespace){.prefix = strdup(prefix)};
+    if (!namespaces[config->n_namespaces].prefix)
+        return no_memory(reader);
+    *ret = &namespaces[config->n_namespaces++];
+    return 0;
+}
+
+static int check_seconds(const struct reader *reader, const struct namespace *namespace) {
+    if (namespace->seconds > 0 && namespace->lifetime != LIFETIME_ATTACHED &&
+        namespace->lifetime != LIFETIME_LEASE)
+        return config_mistake(reader, "only the lifetimes attached and lease have seconds");
+    if (namespace->lifetime == LIFETIME_LEASE && namespace->seconds == 0)
+        return config_mistake(reader, "a lease needs its seconds");
+    return 0;
+}
+
+static int read_namespace(struct reader *reader, const char *prefix, const json_t *value,
+                          const void *data) {
+    const char *fault =
+        strcmp(prefix, NAMESPACE_EVERYTHING) == 0 ? NULL : region_name_fault(prefix);
+    struct namespace *namespace;
+    int r;
+
+    (void)data;
+    if (fault)
+        return config_mistake(reader, "%s", fault);
+    r = get_namespace(reader, prefix, &namespace);
+    if (r < 0)
+        return r;
+    const struct key keys[] = {
+        {"owner", read_owner, namespace},
+        {"create", read_create, namespace},
+        {"mode", read_mode, namespace},
+        {"acl", read_acl, namespace},
+        {"backing", config_read_backing, &namespace->backing},
+        {"lifetime", read_lifetime, &namespace->lifetime},
+        {"seconds", read_seconds, &namespace->seconds},
+        {NULL},
+    };
+    r = config_read_object(reader, value, keys);
+    return r < 0 ? r : check_seconds(reader, namespace);
+}
+
+int config_read_namespaces(struct reader *reader, const json_t *value, void *target) {
+    (void)target;
+    return config_read_members(reader, value, read_namespace, NULL);
+}

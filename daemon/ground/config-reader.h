@@ -1,0 +1,49 @@
+/*
+ * How the keys of a configuration file are read
+ *
+ * A reader knows the path of keys it is at, for the sentence about a mistake. Each object has a
+ * table of its keys, so an unknown one is a mistake everywhere.
+ */
+#pragma once
+
+#include <jansson.h>
+
+#include "daemon/ground/config.h"
+
+#define CONFIG_DEPTH_MAX 5
+
+struct reader {
+    struct config *config;
+    const char *file;
+    const char *text;
+    struct error *error;
+    const char *path[CONFIG_DEPTH_MAX];
+    size_t depth;
+};
+
+struct key {
+    const char *name;
+    int (*read)(struct reader *reader, const json_t *value, void *target);
+    void *target;
+};
+
+/* Sets the sentence "FILE:LINE: KEY: what is wrong"; returns -EINVAL. */
+__attribute__((format(printf, 2, 3))) int config_mistake(const struct reader *reader,
+                                                         const char *format, ...);
+
+/* Reads every key of an object by @read_key, with the path leading to it. */
+int config_read_members(struct reader *reader, const json_t *object,
+                        int (*read_key)(struct reader *reader, const char *name,
+                                        const json_t *value, const void *data),
+                        const void *data);
+
+/* Reads an object by a table of keys that ends with one without a name. */
+int config_read_object(struct reader *reader, const json_t *object, const struct key *keys);
+
+/* The value of one key. */
+int config_read_backing(struct reader *reader, const json_t *value, void *target);
+int config_read_user(struct reader *reader, const char *name, uid_t *ret);
+
+/* "limits" and "namespaces". @target is the struct config. */
+int config_read_limits(struct reader *reader, const json_t *value, void *target);
+int config_read_namespaces(struct reader *reader, const json_t *value, void *target);
