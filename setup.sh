@@ -62,7 +62,7 @@ is_installed() {
 # Debian's, or somebody else's, which is then left alone.
 have_node() {
   command -v node >/dev/null && command -v npm >/dev/null &&
-    node -e 'process.exit(!fs.existsSync(path.resolve(process.execPath, "../../include/node/node_api.h")))'
+    node -e 'process.exit(fs.existsSync(path.resolve(process.execPath, "../../include/node/node_api.h")) ? 0 : 1)'
 }
 
 install_packages() {
