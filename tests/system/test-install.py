@@ -8,8 +8,8 @@ import sys
 import tempfile
 import unittest
 
-BUILD_DIRECTORY, PREFIX, MANDIR = sys.argv[1:4]
-del sys.argv[1:4]
+BUILD_DIRECTORY, PREFIX, MANDIR, PYTHON = sys.argv[1:5]
+del sys.argv[1:5]
 
 PROGRAM = """
 #include <errno.h>
@@ -73,6 +73,20 @@ class InstallTest(unittest.TestCase):
     def test_man_pages_are_where_man_looks(self):
         for page in ("shmregd.8", "shmreg-fsck.8", "shmregctl.1", "shmregd.json.5", "libshmreg.3"):
             self.assert_installed(f"{PREFIX}/{MANDIR}/man{page[-1]}/{page}")
+
+    @unittest.skipUnless(PYTHON, "built without Python")
+    def test_package_is_where_python_looks(self):
+        program = "import site; print(*site.getsitepackages(), sep='\\n')"
+        folders = run(PYTHON, "-c", program).split()
+        (folder,) = (it for it in folders if os.path.isdir(installed(it + "/shmreg")))
+        (library,) = run("find", destination.name, "-name", "libshmreg.so.0").split()
+        environment = {
+            "LD_LIBRARY_PATH": os.path.dirname(library),
+            "PYTHONPATH": installed(folder),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        output = run(PYTHON, "-c", "import shmreg; print(shmreg.__version__)", env=environment)
+        self.assertRegex(output, r"^\d+\.\d+\.\d+$")
 
     def test_program_builds_with_pkg_config_and_runs(self):
         (pc_file,) = run("find", destination.name, "-name", "shmreg.pc").split()
