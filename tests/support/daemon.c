@@ -105,6 +105,8 @@ static void execute(const struct test_daemon *daemon) {
         hand_over(daemon);
     if (daemon->manager)
         service_manager_hand_over(daemon->manager);
+    if (daemon->held)
+        raise(SIGSTOP);
     fexecve(program, arguments, environ);
     ck_abort_msg("cannot execute shmregd: %s", strerror(errno));
 }
@@ -127,8 +129,9 @@ static bool is_ready(const struct test_daemon *daemon) {
     return accepts(daemon->socket, SOCK_SEQPACKET) && accepts(daemon->admin_socket, SOCK_STREAM);
 }
 
-/* Every start changes the runtime directory and ends with a line in the log. */
-static void wait_ready(const struct test_daemon *daemon, int watcher) {
+/* Every start changes the runtime directory and ends with a line in the log. Returns whether it is
+ * ready; else it has ended. */
+static bool wait_ready(const struct test_daemon *daemon, int watcher) {
     _cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, daemon->pid, 0);
     struct pollfd pollers[] = {{.fd = watcher, .events = POLLIN}, {.fd = pidfd, .events = POLLIN}};
     uint64_t deadline = monotonic_usec() + DEADLINE_MSEC * UINT64_C(1000);
@@ -138,9 +141,20 @@ static void wait_ready(const struct test_daemon *daemon, int watcher) {
         int r = poll(pollers, ARRAY_SIZE(pollers), msec_until(deadline));
 
         ck_assert_msg(r > 0, "shmregd is not ready in time");
-        ck_assert_msg(pollers[1].revents == 0, "shmregd did not start, its log is %s", daemon->log);
+        if (pollers[1].revents != 0)
+            return false;
         ck_assert_int_gt(read(watcher, events, sizeof(events)), 0);
     }
+    return true;
+}
+
+static int watch(const struct test_daemon *daemon) {
+    int watcher = inotify_init1(IN_CLOEXEC);
+
+    ck_assert_int_ge(watcher, 0);
+    ck_assert_int_ge(inotify_add_watch(watcher, daemon->runtime, IN_CREATE), 0);
+    ck_assert_int_ge(inotify_add_watch(watcher, daemon->log, IN_MODIFY), 0);
+    return watcher;
 }
 
 static void spawn(struct test_daemon *daemon) {
@@ -152,23 +166,33 @@ static void spawn(struct test_daemon *daemon) {
         execute(daemon);
 }
 
-void daemon_expect_refusal(struct test_daemon *daemon) {
-    int status;
+static void expect_given_up(const struct test_daemon *daemon) {
+    int status = wait_for_end(daemon->pid);
 
-    spawn(daemon);
-    status = wait_for_end(daemon->pid);
     ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 1,
                   "shmregd ended with status %#x instead of 1", (unsigned)status);
 }
 
-void daemon_launch(struct test_daemon *daemon) {
-    _cleanup_close_ int watcher = inotify_init1(IN_CLOEXEC);
-
-    ck_assert_int_ge(watcher, 0);
-    ck_assert_int_ge(inotify_add_watch(watcher, daemon->runtime, IN_CREATE), 0);
-    ck_assert_int_ge(inotify_add_watch(watcher, daemon->log, IN_MODIFY), 0);
+void daemon_expect_refusal(struct test_daemon *daemon) {
     spawn(daemon);
-    wait_ready(daemon, watcher);
+    expect_given_up(daemon);
+}
+
+void daemon_launch(struct test_daemon *daemon) {
+    _cleanup_close_ int watcher = watch(daemon);
+
+    spawn(daemon);
+    ck_assert_msg(wait_ready(daemon, watcher), "shmregd did not start, its log is %s", daemon->log);
+}
+
+void daemon_launch_held(struct test_daemon *daemon) {
+    int status;
+
+    daemon->held = true;
+    spawn(daemon);
+    daemon->held = false;
+    ck_assert_int_eq(waitpid(daemon->pid, &status, WUNTRACED), daemon->pid);
+    ck_assert_msg(WIFSTOPPED(status), "shmregd ended with status %#x", (unsigned)status);
 }
 
 void daemon_start_with(struct test_daemon *ret, const char *config) {

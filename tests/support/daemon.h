@@ -18,6 +18,7 @@ struct service_manager;
 
 struct test_daemon {
     pid_t pid; /* and its process group's */
+    bool held; /* by SIGSTOP, on its way to the program */
     rlim_t max_descriptors;
     int stored_fd;           /* handed over at start as from an FD store, under this name: */
     const char *stored_name; /* NULL: nothing is */
@@ -36,6 +37,9 @@ struct test_daemon {
 void daemon_prepare(struct test_daemon *ret, const char *config);
 /* Starts it in its directories, the first time or again, and waits until it is ready. */
 void daemon_launch(struct test_daemon *daemon);
+
+/* Starts it up to the point where it is to become the program: it waits for SIGCONT. */
+void daemon_launch_held(struct test_daemon *daemon);
 
 /* Starts it, and fails unless it gives up with 1. */
 void daemon_expect_refusal(struct test_daemon *daemon);
