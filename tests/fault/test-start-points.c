@@ -138,7 +138,7 @@ static bool is_whole(void *data) {
     service_manager_settle(&manager);
     return memcmp(&now, &whole, sizeof(now)) == 0 && manager.n_stored == stored &&
            daemon_segments(&daemon_) == (int)ARRAY_SIZE(backings) &&
-           settled_descriptors(&daemon_, conn) == descriptors;
+           settled_descriptors(&daemon_, conn) <= descriptors;
 }
 
 /* Of the daemon that runs; then of its directories. It is down afterwards. */
