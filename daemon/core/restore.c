@@ -130,7 +130,8 @@ static int restore_region(struct restorer *restorer, const struct region_record 
 
 /* It says nothing of the region, which the next start may find whole. */
 static bool is_shortage(int r) {
-    return r == -ENOMEM || r == -EMFILE || r == -ENFILE;
+    return r == -ENOMEM || r == -EMFILE || r == -ENFILE || r == -ENOSPC || r == -EINTR ||
+           r == -EAGAIN;
 }
 
 static int on_region_record(void *data, const char *key, const char *value) {

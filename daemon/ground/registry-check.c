@@ -324,7 +324,9 @@ int registry_check_file(int home, const char *name, struct error *error) {
         return -ENOENT;
     if (fd < 0 && errno != ELOOP)
         return error_set(error, -errno, "cannot open it: %s", strerror(errno));
-    if (fd < 0 || fstat(fd, &status) < 0 || !S_ISREG(status.st_mode))
+    if (fd >= 0 && fstat(fd, &status) < 0)
+        return error_set(error, -errno, "cannot inspect it: %s", strerror(errno));
+    if (fd < 0 || !S_ISREG(status.st_mode))
         return error_set(error, -EUCLEAN, "it is not a regular file");
 
     if (checker.page_size > LMDB_PAGE_SIZE_MAX)

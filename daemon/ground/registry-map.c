@@ -253,15 +253,17 @@ static int check_format(struct registry *registry, struct error *error) {
     _cleanup_free_ char *text = NULL;
     char *end = NULL;
     long version;
-    int r = measure(registry);
+    int r = measure(registry), rc = 0;
 
     if (r == 0)
-        r = registry_errno(open_environment(registry, registry->path, COMMON_FLAGS | MDB_RDONLY));
-    if (r == 0)
-        r = registry_get(registry, REGISTRY_META, FORMAT_KEY, &text);
+        rc = open_environment(registry, registry->path, COMMON_FLAGS | MDB_RDONLY);
+    /* What the system refuses says nothing of the file; what LMDB refuses does. */
+    if (r < 0 || rc > 0)
+        return error_set(error, r < 0 ? r : -rc, "cannot map it: %s", strerror(r < 0 ? -r : rc));
+    r = rc == 0 ? registry_get(registry, REGISTRY_META, FORMAT_KEY, &text) : -EUCLEAN;
     registry_unmap(registry);
     if (r == -ENOMEM)
-        return error_set(error, r, "no memory to map it");
+        return error_set(error, r, "no memory to read it");
     version = r == 0 ? strtol(text, &end, 10) : 0;
     if (version < 1 || *end)
         return error_set(error, -EUCLEAN, "it has no format version");
