@@ -54,6 +54,8 @@ static int read_start_time(pid_t pid, uint64_t *ret) {
     if (!file)
         return -errno;
     size = fread(text, 1, sizeof(text) - 1, file);
+    if (ferror(file))
+        return -errno;
     if (size == 0)
         return -ESRCH;
     text[size] = '\0';
@@ -67,19 +69,26 @@ static int read_start_time(pid_t pid, uint64_t *ret) {
     return 0;
 }
 
-static bool has_ended(int pidfd) {
+/* 0, -ESRCH when it has, or why that cannot be said. */
+static int check_running(int pidfd) {
     struct pollfd poller = {.fd = pidfd, .events = POLLIN};
+    int r;
 
-    return poll(&poller, 1, 0) != 0;
+    do
+        r = poll(&poller, 1, 0);
+    while (r < 0 && errno == EINTR);
+    if (r < 0)
+        return -errno;
+    return r > 0 ? -ESRCH : 0;
 }
 
 /* Pid, start time and pidfd are of one process if it has not ended after all three were read. */
 static int identify(pid_t pid, int pidfd, struct process_identity *ret) {
-    int r = read_start_time(pid, &ret->start_time);
+    int r = read_start_time(pid, &ret->start_time), running = check_running(pidfd);
 
     ret->pid = pid;
-    if (has_ended(pidfd))
-        return -ESRCH;
+    if (running < 0)
+        return running;
     return r == -ENOENT ? -ESRCH : r;
 }
 
