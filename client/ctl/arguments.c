@@ -41,6 +41,15 @@ static const char **find_option(const struct option_spec *specs, size_t count, c
     return NULL;
 }
 
+static int keep_repeated(struct invocation *invocation, const struct option_spec *spec,
+                         const char *value, struct error *error) {
+    if (invocation->n_repeated == REPEATED_MAX)
+        return error_set(error, -EINVAL, "--%s stands more than %u times", spec->name,
+                         REPEATED_MAX);
+    invocation->repeated[invocation->n_repeated++] = value;
+    return 0;
+}
+
 static int take_option(struct parser *parser, const char *name, struct error *error) {
     struct invocation *invocation = parser->invocation;
     size_t length = strcspn(name, "=");
@@ -62,7 +71,7 @@ static int take_option(struct parser *parser, const char *name, struct error *er
         return error_set(error, -EINVAL, "--%s needs a value: --%s=%s", spec->name, spec->name,
                          spec->value);
     *place = !spec->value ? "" : value ? value : *parser->next++;
-    return 0;
+    return spec->repeated ? keep_repeated(invocation, spec, *place, error) : 0;
 }
 
 static int take_argument(struct parser *parser, char *argument, struct error *error) {

@@ -14,6 +14,7 @@
 #include "proto/error.h"
 
 #define COMMAND_OPTIONS_MAX 16u
+#define REPEATED_MAX 64u
 #define ARGUMENTS_UNLIMITED (~0u)
 
 struct ctl;
@@ -23,6 +24,7 @@ struct option_spec {
     const char *name;  /* without the dashes */
     const char *value; /* what the help calls its value; NULL for an option without one */
     const char *help;
+    bool repeated; /* may stand more than once; at most one option of a command is such */
 };
 
 struct command {
@@ -52,6 +54,8 @@ struct invocation {
     const struct command *command; /* NULL if there was none */
     const char *global[N_GLOBAL_OPTIONS];
     const char *option[COMMAND_OPTIONS_MAX]; /* by the command's table; "" without value */
+    const char *repeated[REPEATED_MAX];      /* the values of a repeated option */
+    unsigned n_repeated;
     unsigned n_arguments;
     char **arguments; /* within argv, reordered; NULL after the last */
 };

@@ -223,6 +223,24 @@ const struct command commands[] = {
         .run = command_monitor,
     },
     {
+        .name = "exec",
+        .arguments = "-- COMMAND [ARGUMENT...]",
+        .summary = "Run a program with regions as open descriptors",
+        .help =
+            "The regions are also paths, in the program's environment: SHMREG_FD_NAME, with _ for\n"
+            "what is no letter or digit of the name, is /proc/self/fd/FD. They are held until the\n"
+            "program ends; its exit status is passed on. The socket is that of SHMREG_SOCKET.",
+        .min_arguments = 1,
+        .max_arguments = ARGUMENTS_UNLIMITED,
+        .options =
+            {
+                [EXEC_REGION] = {"region", "NAME[:rw]=FD",
+                                 "open this region, for reading or both; may be repeated", true},
+                [EXEC_SHIM] = {"shim", NULL, "let its shm_open() make regions"},
+            },
+        .run = command_exec,
+    },
+    {
         .name = "fsck",
         .arguments = "",
         .summary = "Check what a daemon that does not run has on disk and in memory",

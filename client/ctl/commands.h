@@ -27,6 +27,11 @@ enum fsck_option {
     FSCK_STATE_DIRECTORY,
 };
 
+enum exec_option {
+    EXEC_REGION,
+    EXEC_SHIM,
+};
+
 enum put_option {
     PUT_MODE,
 };
@@ -42,4 +47,5 @@ command_run command_put, command_publish, command_get;      /* command-value.c *
 command_run command_chmod, command_acl, command_attr;       /* command-change.c */
 command_run command_clients, command_status, command_ping, command_reload,
     command_monitor;      /* command-daemon.c */
+command_run command_exec; /* command-exec.c */
 command_run command_fsck; /* command-fsck.c */

@@ -100,7 +100,7 @@ class CommandLine(Case):
 
     def test_help_and_version(self):
         names = re.findall(rb"(?m)^  ([a-z]+) ", self.succeed("--help"))
-        self.assertEqual(len(names), 20)
+        self.assertEqual(len(names), 21)
         for name in names:
             self.assertIn(b"Usage: shmregctl " + name, self.succeed(name.decode(), "--help"))
         self.assertRegex(self.succeed("--version"), rb"^shmregctl [0-9.]+\n$")
