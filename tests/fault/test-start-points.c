@@ -1,8 +1,9 @@
 /*
  * Start points: the daemon's own start, on a state in which there is something to do. Regions of all
  * backings are held and read; a client has died that held regions and filled stages; a segment has
- * no record. The start is killed before or after one of its system calls; the next one has everything
- * that was answered, and nothing is left over. With SHMREG_TEST_LONG, at each point in turn.
+ * no record. The start is killed before or after one of its system calls, or one of them fails: then
+ * it gives up with a message, or goes on. Either way the next that is ready has everything that was
+ * answered, and nothing is left over. With SHMREG_TEST_LONG, at each point in turn.
  */
 #include "proto/cleanup.h"
 #include "tests/fault/balance.h"
@@ -20,7 +21,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -31,9 +31,11 @@
 #define NAME_LENGTH 32
 
 static const uint32_t backings[] = {SHMREG_SHM, SHMREG_FILE, SHMREG_MEMFD};
+/* No EIO: a record that is hit by it is set aside, and the rest goes on. */
+static const int errors[] = {ENOSPC, EMFILE, ENFILE, ENOMEM, EINTR, EAGAIN};
 
 /* What is told when the process that ran the test is gone. */
-static struct tally { unsigned rounds, last; } * killed;
+static struct tally { unsigned rounds, given_up, last; } * killed, *failed;
 
 static struct test_daemon daemon_;
 static struct service_manager manager;
@@ -187,6 +189,59 @@ static bool kill_at(unsigned number) {
     return !ready;
 }
 
+static void inject(struct trace *trace, const struct trace_point *point, unsigned error) {
+    for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
+        int candidate = errors[(error + i) % ARRAY_SIZE(errors)];
+
+        if (trace_can_fail(point, candidate)) {
+            trace_fail(trace, point, candidate);
+            return;
+        }
+    }
+}
+
+/* Whether it is up, or has given up; it is reaped then. */
+static bool is_decided(void *data) {
+    bool *up = data;
+
+    *up = daemon_has_logged(&daemon_, " started in ");
+    return *up || !daemon_is_alive(&daemon_);
+}
+
+/* One that is up is killed: the next start makes up for what this one could not do. */
+static void end_start(void) {
+    bool up;
+
+    wait_until(is_decided, &up);
+    if (up) {
+        daemon_kill(&daemon_);
+    } else {
+        failed->given_up++;
+        ck_assert(daemon_has_logged(&daemon_, "error: "));
+    }
+    daemon_launch(&daemon_);
+}
+
+/* Has that call of the start fail. Returns whether there was such a call. */
+static bool fail_at(unsigned number, unsigned error) {
+    struct trace_point point;
+    struct trace trace;
+    unsigned calls = 0;
+    bool hit = false;
+
+    ck_assert_int_eq(truncate(daemon_.log, 0), 0);
+    start_traced(&trace);
+    do {
+        trace_next(&trace, &point);
+        hit = point.entry && calls++ == number;
+    } while (!hit && !trace_waits(&trace, &point));
+    if (hit)
+        inject(&trace, &point, error);
+    trace_end(&trace);
+    end_start();
+    return hit;
+}
+
 static bool is_long(void) {
     return getenv("SHMREG_TEST_LONG") != NULL;
 }
@@ -215,17 +270,42 @@ START_TEST(test_killed_at_its_start) {
 }
 END_TEST
 
+START_TEST(test_a_call_of_its_start_fails) {
+    unsigned n_errors = is_long() ? ARRAY_SIZE(errors) : 1;
+    bool more = true;
+
+    for (unsigned i = first_point(); more; i += is_long() ? 1 : STRIDE)
+        for (unsigned k = 0; k < n_errors && more; k++) {
+            ck_assert_uint_lt(i, POINTS_MAX);
+            failed->last = i;
+            disturb();
+            more = fail_at(i, i + k);
+            expect_whole();
+            daemon_launch(&daemon_);
+            failed->rounds++;
+        }
+    ck_assert_uint_gt(failed->rounds, 3);
+}
+END_TEST
+
 int main(void) {
     TCase *points = tcase_create("start-points");
     int status;
 
-    killed = mmap(NULL, sizeof(*killed), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    killed =
+        mmap(NULL, 2 * sizeof(*killed), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (killed == MAP_FAILED)
         return 1;
+    failed = killed + 1;
     tcase_set_timeout(points, 1200);
     tcase_add_checked_fixture(points, setup, teardown);
     tcase_add_test(points, test_killed_at_its_start);
+#ifndef __SANITIZE_ADDRESS__
+    tcase_add_test(points, test_a_call_of_its_start_fails);
+#endif
     status = sandbox_run("start-points", &points, 1);
     printf("starts killed: %u, the last at point %u\n", killed->rounds, killed->last);
+    printf("starts with an error: %u, %u gave up, the last at call %u\n", failed->rounds,
+           failed->given_up, failed->last);
     return status;
 }
