@@ -12,7 +12,7 @@ packages=(
   gcc libc6-dev meson ninja-build pkgconf libevent-dev libjansson-dev liblmdb-dev libsystemd-dev
   systemd scdoc python3-dev
   # to test
-  check g++ python3 python3-numpy python3-pip python3-setuptools python3-venv python3-wheel strace mount
+  check g++ libboost-dev python3 python3-numpy python3-pip python3-setuptools python3-venv python3-wheel strace mount
   procps util-linux
 )
 

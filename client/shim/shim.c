@@ -1,7 +1,8 @@
 /*
  * libshmreg-posix: shm_open(3) of a program that knows nothing of shmregd
  *
- * Preloaded, it puts itself before shm_open, shm_unlink and ftruncate. A name that it maps becomes a
+ * Preloaded, it puts itself before shm_open, shm_unlink, ftruncate and
+ * posix_fallocate. A name that it maps becomes a
  * region of this process, which holds it until the region is gone or the process ends: a program
  * may close the descriptor and keep the memory mapped, so closing says nothing. Descriptors are
  * known again by the file they lead to, as the program closes them without telling.
@@ -231,4 +232,27 @@ EXPORT int ftruncate_long(int fd, long size) __asm__("ftruncate");
 
 int ftruncate_long(int fd, long size) {
     return ftruncate(fd, size);
+}
+
+/* Boost.Interprocess sets the size so. Returns an errno, and not -1. */
+EXPORT int posix_fallocate(int fd, off_t offset, off_t length) {
+    int (*real)(int, off_t, off_t) = dlsym(RTLD_NEXT, "posix_fallocate64");
+    struct held *held;
+    off_t end;
+    int r = 0;
+
+    if (offset >= 0 && length > 0 && !__builtin_add_overflow(offset, length, &end)) {
+        take_lock();
+        held = find_held(fd);
+        if (held && (uint64_t)end > shmreg_size(held->region))
+            r = resize(held, end);
+        give_lock();
+    }
+    return r < 0 ? -r : real(fd, offset, length);
+}
+
+EXPORT int posix_fallocate_long(int fd, long offset, long length) __asm__("posix_fallocate");
+
+int posix_fallocate_long(int fd, long offset, long length) {
+    return posix_fallocate(fd, offset, length);
 }

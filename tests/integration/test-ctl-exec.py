@@ -6,6 +6,7 @@ import select
 import signal
 import subprocess
 import sys
+import unittest
 
 from shmregctl import TIMEOUT, USER, Case, as_user, daemon, main
 
@@ -89,9 +90,9 @@ class Exec(Waiting):
 
 
 class Shim(Waiting):
-    def start(self, **more):
+    def start(self, program=(PYTHON, "-c", SHARED_MEMORY), **more):
         process = subprocess.Popen(
-            [os.environ["SHMREGCTL"], "exec", "--shim", "--", PYTHON, "-c", SHARED_MEMORY],
+            [os.environ["SHMREGCTL"], "exec", "--shim", "--", *program],
             env=environment(SHMREG_SHIM_LINGER="1", **more),
             preexec_fn=as_user,
             start_new_session=True,
@@ -117,6 +118,19 @@ class Shim(Waiting):
         process.communicate()
         self.wait_until_none()
         self.assertFalse(os.path.exists("/dev/shm/shim_test"))
+
+    @unittest.skipUnless("BOOST_PROGRAM" in os.environ, "built without Boost")
+    def test_boost(self):
+        program = [os.environ["BOOST_PROGRAM"]]
+        process = self.start(program)
+        (region,) = self.reply("list")["regions"]
+        self.assertEqual((region["size"], region["name"]), (100000, f"user/{USER}/shm/shim_test"))
+        process.communicate()
+        self.assertEqual((process.returncode, self.reply("list")["regions"]), (0, []))
+        process = self.start(program)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        self.wait_until_none()
 
     def test_names_that_are_not_mapped(self):
         process = self.start(SHMREG_SHIM_NAMES="other*")
