@@ -79,10 +79,10 @@ static int restore_segment(struct restorer *restorer, const struct region_record
     return r;
 }
 
-static int restore_region(struct restorer *restorer, const struct region_record *record,
-                          struct error *error) {
+/* What the record says of the region itself, apart from its memory. */
+static int region_from_record(struct manager *manager, const struct region_record *record,
+                              struct region **ret, struct error *error) {
     _cleanup_(cleanup_region_unref) struct region *region = calloc(1, sizeof(*region));
-    struct manager *manager = restorer->manager;
     int r;
 
     if (!region)
@@ -106,11 +106,24 @@ static int restore_region(struct restorer *restorer, const struct region_record 
     LIST_INIT(&region->attachments);
     if (!region->name || !region->attributes)
         return error_set(error, -ENOMEM, "no memory for a region");
-    if (manager_lookup(manager, record->name))
-        return error_set(error, -EEXIST, "another record has the name '%s'", record->name);
     r = access_init(&region->access, record->owner_uid, record->owner_gid, record->mode,
                     record->acl, ACCESS_RECORDED, error);
+    if (r < 0)
+        return r;
     region->access.namespace_uid = policy_namespace_owner(manager->config, record->name);
+    *ret = steal_pointer(region);
+    return 0;
+}
+
+static int restore_region(struct restorer *restorer, const struct region_record *record,
+                          struct error *error) {
+    _cleanup_(cleanup_region_unref) struct region *region = NULL;
+    struct manager *manager = restorer->manager;
+    int r;
+
+    if (manager_lookup(manager, record->name))
+        return error_set(error, -EEXIST, "another record has the name '%s'", record->name);
+    r = region_from_record(manager, record, &region, error);
     if (r == 0)
         r = quota_charge_existing(manager->quota, record->owner_uid, LIMIT_REGIONS, 1,
                                   &region->charge);

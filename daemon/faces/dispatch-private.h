@@ -58,13 +58,15 @@ void dispatch_error(struct reply *reply, const struct wire_header *header,
                     const struct error *error);
 
 /* The handlers, by file: dispatch-adopt.c, dispatch-memory.c, dispatch-publish.c,
- * dispatch-snapshot.c, dispatch-watch.c. */
+ * dispatch-snapshot.c, dispatch-values.c, dispatch-watch.c. */
 int on_adopt(struct request *request);
 int on_resize(struct request *request);
 int on_seal(struct request *request);
 int on_stage(struct request *request);
 int on_publish(struct request *request);
 int on_snapshot(struct request *request);
+int on_put(struct request *request);
+int on_get(struct request *request);
 int on_watch(struct request *request);
 int on_news(struct request *request);
 int on_resumed(struct request *request);

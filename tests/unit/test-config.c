@@ -203,8 +203,8 @@ static const struct {
      ":3: limits.user.regions: must be a whole number from 0 on, or \"none\""},
     {"{\"limits\": {\"user\": {\"regions\": \"5\"}}}",
      ":1: limits.user.regions: must be a whole number from 0 on, or \"none\""},
-    {"{\"namespaces\": {\n\"/feed\": {}}}",
-     ":2: namespaces./feed: a region name has no empty component ('/' at its start, or twice in a row)"},
+    {"{\"namespaces\": {\n\"/feed\": {}}}", ":2: namespaces./feed: a region name has no empty "
+                                            "component ('/' at its start, or twice in a row)"},
     {"{\"namespaces\": {\"feed\": {\n\"own\": 1}}}", ":2: namespaces.feed.own: unknown key"},
     {"{\"namespaces\": {\"feed\": {\"owner\": \"no-such-user\"}}}",
      ":1: namespaces.feed.owner: there is no user 'no-such-user'"},

@@ -51,7 +51,8 @@ START_TEST(hello_after_a_restart_resumes) {
     id = attachment(0).attachment_id;
     begin_again();
     ck_assert_int_eq(hello(1, CLIENT_ID), 0);
-    ck_assert_uint_eq(((const struct wire_hello_reply *)talk.reply.body)->flags, WIRE_HELLO_RESUMED);
+    ck_assert_uint_eq(((const struct wire_hello_reply *)talk.reply.body)->flags,
+                      WIRE_HELLO_RESUMED);
     ck_assert_int_eq(detach(id), 0);
     end();
 }
