@@ -306,8 +306,8 @@ static void *be_in_calls(void *data) {
 static void put_rounds(int channel, void *data) {
     shmreg_conn *own = connect_to(&daemon_);
 
-    (void)channel;
     (void)data;
+    channel_hear(channel);
     for (unsigned i = 0; i < ROUNDS; i++) {
         const char *name = name_of(i % 8);
 
@@ -330,9 +330,11 @@ START_TEST(test_threads_that_are_in_calls_are_not_disturbed) {
 
     open_regions(8);
     ck_assert_int_ge(shmreg_conn_fd(conn), 0);
+    /* Forked while there are no threads, one of which might hold a lock of the allocator. */
+    child = child_start(USER(20001), put_rounds, NULL);
     for (uintptr_t i = 0; i < THREADS; i++)
         ck_assert_int_eq(pthread_create(&threads[i], NULL, be_in_calls, (void *)i), 0);
-    child = child_start(USER(20001), put_rounds, NULL);
+    channel_say(child.channel);
     expect_last_version();
     __atomic_store_n(&stop, true, __ATOMIC_RELAXED);
     for (unsigned i = 0; i < THREADS; i++) {
