@@ -178,12 +178,13 @@ test('threads share a region, and wait for each other', async () => {
     region.notify();
   `);
 
+  const exited = once(worker, 'exit'); // it may be over before the last line is reached
   await once(worker, 'message');
   counts[0] = 41;
   region.notify();
   assert.equal(await region.waitEvent(1, { timeout: TIMEOUT }), 2);
   assert.equal(counts[1], 42);
-  assert.deepEqual(await once(worker, 'exit'), [0]);
+  assert.deepEqual(await exited, [0]);
   region.close();
 });
 
