@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # From a bare Debian 12 to a running or a tested shmregd: installs what is missing, builds, and runs the
-# demo or all tests. Everything built stays in build/, build-sanitize/ and build-threads/, so a second run
-# is quick.
+# demo or all tests. Everything built stays in build/ and build-sanitize/ (and, of long tests, other
+# build-*/), so a second run is quick.
 
 set -euo pipefail
 
@@ -24,11 +24,10 @@ usage: ./setup.sh run
 
 run   builds shmregd and shows its main job on a private daemon
 test  builds twice, plain and with sanitizers, and runs the suites in both (bench and system in the
-      plain build only); what has threads is built a third time, with ThreadSanitizer, and run with the
-      suite integration; ends with the line "N passed, N failed, N skipped"
+      plain build only); ends with the line "N passed, N failed, N skipped"
 
 --long        the long forms of fuzzing (with libFuzzer, which comes with clang), fault injection,
-              soak and benchmarks; the whole suite integration with ThreadSanitizer
+              soak and benchmarks; the suite integration a third time, with ThreadSanitizer
 --suite NAME  only this suite: unit, integration, system, fault, fuzz or bench
 
 What is missing of Debian's packages is installed first. Several user ids are used: sudo is asked where
@@ -116,7 +115,7 @@ build_sanitized() {
 
 build_threads() {
   configure build-threads -Db_sanitize=thread -Ddocs=false
-  ninja -C build-threads "$@"
+  ninja -C build-threads
 }
 
 # ThreadSanitizer of older compilers does not find its memory where the kernel puts programs anywhere; and
@@ -210,14 +209,9 @@ test_command() {
     run_tests build-sanitize "${everywhere[@]}"
     built+=(build-sanitize)
   fi
-  if [[ " ${suites[*]} " == *" integration "* ]]; then
-    if $long; then
-      build_threads
-      run_threads integration threads
-    else
-      build_threads threads
-      run_threads threads
-    fi
+  if $long && [[ " ${suites[*]} " == *" integration "* ]]; then
+    build_threads
+    run_threads integration threads
     built+=(build-threads)
   fi
   if $long && [[ " ${suites[*]} " == *" fuzz "* ]]; then
