@@ -1,11 +1,10 @@
 /*
  * libshmreg-posix: shm_open(3) of a program that knows nothing of shmregd
  *
- * Preloaded, it puts itself before shm_open, shm_unlink, ftruncate and
- * posix_fallocate. A name that it maps becomes a
- * region of this process, which holds it until the region is gone or the process ends: a program
- * may close the descriptor and keep the memory mapped, so closing says nothing. Descriptors are
- * known again by the file they lead to, as the program closes them without telling.
+ * Preloaded, it puts itself before shm_open, shm_unlink, ftruncate and posix_fallocate. A name that
+ * it maps becomes a region of this process, which holds it until the region is gone or the process
+ * ends: a program may close the descriptor and keep the memory mapped, so closing says nothing.
+ * Descriptors are known again by the file they lead to, as the program closes them without telling.
  */
 #include "client/shim/settings.h"
 #include "client/shmreg.h"
