@@ -27,6 +27,10 @@
 /* How long a client has to have stayed for its socket to be stored: most go at once. */
 #define STAY_USEC USEC_PER_SEC
 
+/* A client whose socket is not stored connects again, while a memfd that is not stored is lost: so
+ * sockets take up a quarter of the store at most (FileDescriptorStoreMax= in units/). */
+#define STORED_MAX 512u
+
 TAILQ_HEAD(connections, connection);
 
 struct server {
@@ -36,7 +40,8 @@ struct server {
     struct observer observer;
     struct offence_log offences;
     struct connections served, refused; /* in the order in which they came */
-    unsigned n_served, n_refused;
+    unsigned n_served, n_refused, n_stored;
+    bool store_was_full;
     struct connection
         *young;           /* of those served, the first one that was not looked at for storing */
     struct event *stayed; /* it has stayed long enough; NULL without an FD store */
@@ -48,7 +53,16 @@ static void changed(struct server *server) {
         server->options.changed(server->options.data);
 }
 
-static void store(struct connection *connection) {
+/* Said once: that clients connect again is no harm, but an operator may wonder. */
+static void report_full_store(struct server *server) {
+    if (!server->store_was_full)
+        log_warning("the connections of more than %u clients will not outlive the daemon: they "
+                    "connect again",
+                    STORED_MAX);
+    server->store_was_full = true;
+}
+
+static void store(struct server *server, struct connection *connection) {
     struct client *client = connection->client;
     char name[STORED_NAME_MAX];
     struct error error = {0};
@@ -56,6 +70,10 @@ static void store(struct connection *connection) {
 
     if (!client->is_resumable || !client->process)
         return;
+    if (server->n_stored == STORED_MAX) {
+        report_full_store(server);
+        return;
+    }
     snprintf(name, sizeof(name), STORED_NAME_FORMAT, client->id);
     r = manager_keep_client(client, &error);
     if (r == 0)
@@ -64,6 +82,7 @@ static void store(struct connection *connection) {
         log_warning("the connection of process %d will not outlive the daemon: %s",
                     client->caller.pid, strerror(-r));
     connection->stored = r == 0;
+    server->n_stored += connection->stored;
 }
 
 /* Sees that the timer runs while there is a connection to look at. */
@@ -89,7 +108,7 @@ static void on_stayed(int fd, short what, void *data) {
     (void)fd;
     (void)what;
     while (server->young && now - server->young->since_usec >= STAY_USEC) {
-        store(server->young);
+        store(server, server->young);
         server->young = TAILQ_NEXT(server->young, link);
     }
     watch_young(server);
@@ -109,8 +128,10 @@ static void on_ended(void *data, struct connection *connection) {
     if (server->young == connection)
         server->young = TAILQ_NEXT(connection, link);
     /* So that the service manager lets go of it, too, whoever has ended it. */
-    if (connection->stored)
+    if (connection->stored) {
         shutdown(connection->fd, SHUT_RDWR);
+        server->n_stored--;
+    }
     TAILQ_REMOVE(&server->served, connection, link);
     server->n_served--;
     manager_remove_client(server->options.manager, connection->client);
@@ -199,6 +220,7 @@ static int resume(struct server *server, int stored_fd, uint64_t client_id) {
     }
     client->is_resumable = true;
     connection->stored = true;
+    server->n_stored++;
     insert(server, connection);
     connection_tell_resumed(connection);
     return 0;
@@ -262,7 +284,8 @@ int server_new(const struct server_options *options, int listen_fd, struct serve
     manager_observe(options->manager, &server->observer);
     TAILQ_INIT(&server->served);
     TAILQ_INIT(&server->refused);
-    server->n_served = server->n_refused = 0;
+    server->n_served = server->n_refused = server->n_stored = 0;
+    server->store_was_full = false;
     server->young = NULL;
     server->stayed = NULL;
     r = init_store(server);

@@ -15,6 +15,23 @@ READER = 20001
 SERVICE = "shmregd.service"
 CONFIGURATION = "/etc/shmregd/shmregd.json"
 
+MOST_SOCKETS = 512
+
+# So many that not all can be stored; each says HELLO as the library does.
+MANY_CLIENTS = f"""
+import socket, struct
+clients = []
+for number in range({MOST_SOCKETS} + 50):
+    client = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    client.connect("/run/shmregd/client.sock")
+    client.send(struct.pack("=HHIiI", 1, 0, 1, 0, 16) + struct.pack("=IIQ", 1, 1, 1000 + number))
+    client.recv(100)
+    clients.append(client)
+print("connected", flush=True)
+waiting, other = socket.socketpair()
+waiting.recv(1)
+"""
+
 CONFIG_LOADED = "8f0b2a7c1d5e4a83b9d86c2f74a1e905"
 CONFIG_REFUSED = "3e1c64a2f7d84b0f9ab1d25c80e7f64d"
 REGION_CREATED = "a1c5d0b4e6f74c2d8b3e9f7a60d1c258"
@@ -150,6 +167,23 @@ class UnitsTest(unittest.TestCase):
         self.assertIn("without a difference", output)
         self.assertIn("has 1 reader(s)", output)
         self.assertEqual(reader.returncode, 0)
+
+    def test_many_clients_leave_room_for_memfds(self):
+        ctl("ping")
+        clients = machine.start("python3", "-c", MANY_CLIENTS, user=READER)
+        self.assertEqual(clients.stdout.readline(), "connected\n")
+        stored = lambda: int(machine.get_property(SERVICE, "NFileDescriptorStore"))
+        wait_until(lambda: stored() >= MOST_SOCKETS, "the sockets are stored")
+        wait_until(
+            lambda: any("connect again" in entry["MESSAGE"] for entry in machine.journal()),
+            "the daemon says that some are not",
+        )
+        self.assertEqual(stored(), MOST_SOCKETS)
+        ctl("create", "units/memfd", "4096", "--backing", "memfd")
+        wait_until(lambda: stored() == MOST_SOCKETS + 1, "the memfd is stored")
+        machine.terminate(clients)
+        clients.communicate(timeout=DEADLINE_SECONDS)
+        wait_until(lambda: stored() == 1, "the service manager has let go of the sockets")
 
     def test_stop_and_start(self):
         contents = create_of_each_backing()
