@@ -3,14 +3,16 @@
  */
 #include "daemon/core/quota.h"
 
+#include "proto/cleanup.h"
+
 #include <errno.h>
 #include <search.h>
-#include <stdbool.h>
 #include <stdlib.h>
 
 struct quota {
     const struct config *config;
     uint64_t used[LIMIT_KIND_COUNT];
+    struct quota_relief relief;
     void *users; /* tsearch(3) tree of struct quota_user by uid */
 };
 
@@ -101,6 +103,56 @@ static int check_limits(const struct quota *quota, uid_t uid, enum limit_kind ki
     return 0;
 }
 
+/* The limits in the way. False if the amount would not fit even if nothing else was charged. */
+static bool find_excesses(const struct quota *quota, uid_t uid, enum limit_kind kind,
+                          uint64_t amount, struct quota_excess ret[static QUOTA_EXCESSES_MAX],
+                          size_t *ret_count) {
+    const struct quota_user *user = find_user(quota, uid);
+    const struct {
+        const struct quota_user *user;
+        uint64_t used, limit;
+    } accounts[QUOTA_EXCESSES_MAX] = {
+        {user, user ? user->used[kind] : 0, config_user_limits(quota->config, uid)->most[kind]},
+        {NULL, quota->used[kind], quota->config->total.most[kind]},
+    };
+
+    *ret_count = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(accounts); i++) {
+        uint64_t used = accounts[i].used, limit = accounts[i].limit;
+
+        if (!exceeds(used, amount, limit))
+            continue;
+        if (amount > limit)
+            return false;
+        ret[(*ret_count)++] = (struct quota_excess){
+            .user = accounts[i].user,
+            .kind = kind,
+            .amount = used - (limit - amount),
+        };
+    }
+    return *ret_count > 0;
+}
+
+static bool find_relief(struct quota *quota, uid_t uid, enum limit_kind kind, uint64_t amount,
+                        const char *why) {
+    struct quota_excess excesses[QUOTA_EXCESSES_MAX];
+    size_t count;
+
+    return quota->relief.relieve && find_excesses(quota, uid, kind, amount, excesses, &count) &&
+           quota->relief.relieve(quota->relief.data, excesses, count, why);
+}
+
+void quota_set_relief(struct quota *quota, const struct quota_relief *relief) {
+    quota->relief = *relief;
+}
+
+uint64_t charge_relieves(const struct charge *charge, const struct quota_excess *excess) {
+    bool counts = charge->user && charge->kind == excess->kind &&
+                  (!excess->user || excess->user == charge->user);
+
+    return counts ? charge->amount : 0;
+}
+
 int quota_charge_existing(struct quota *quota, uid_t uid, enum limit_kind kind, uint64_t amount,
                           struct charge *ret) {
     struct quota_user *user = get_user(quota, uid);
@@ -115,10 +167,13 @@ int quota_charge_existing(struct quota *quota, uid_t uid, enum limit_kind kind, 
 
 int quota_charge(struct quota *quota, uid_t uid, enum limit_kind kind, uint64_t amount,
                  struct charge *ret, struct error *error) {
-    int r = check_limits(quota, uid, kind, amount, error);
+    struct error refusal;
+    int r = check_limits(quota, uid, kind, amount, &refusal);
 
+    if (r < 0 && find_relief(quota, uid, kind, amount, refusal.text))
+        r = check_limits(quota, uid, kind, amount, &refusal);
     if (r < 0)
-        return r;
+        return error_set(error, r, "%s", refusal.text);
     r = quota_charge_existing(quota, uid, kind, amount, ret);
     return r < 0 ? error_set(error, r, "no memory to account for user %u", uid) : 0;
 }

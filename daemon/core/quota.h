@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -22,12 +23,33 @@ struct charge {
     uint64_t amount;
 };
 
+/* One limit in the way of a charge, and how much has to be given back first to stay under it. */
+struct quota_excess {
+    const struct quota_user *user; /* whose limit it is; NULL: that of the whole daemon */
+    enum limit_kind kind;
+    uint64_t amount;
+};
+
+#define QUOTA_EXCESSES_MAX 2
+
+/* Asked before a charge is refused: gives back enough for all the excesses and returns true, or gives
+ * nothing back. @why says which limit. It may release charges, and make none. */
+struct quota_relief {
+    bool (*relieve)(void *data, const struct quota_excess *excesses, size_t count, const char *why);
+    void *data;
+};
+
 int quota_new(const struct config *config, struct quota **ret);
 /* Every charge must have been released. */
 void quota_free(struct quota *quota);
 
 /* Limits change from now on; what is in use above a new limit stays in use. */
 void quota_configure(struct quota *quota, const struct config *config);
+
+void quota_set_relief(struct quota *quota, const struct quota_relief *relief);
+
+/* How much less there is of the excess when the charge is released. */
+uint64_t charge_relieves(const struct charge *charge, const struct quota_excess *excess);
 
 /*
  * Charges @amount to the user. Returns 0; -EDQUOT when a limit of the user, -ENOSPC when one of the

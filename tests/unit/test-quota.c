@@ -145,7 +145,69 @@ START_TEST(what_exists_already_is_charged_over_any_limit) {
 }
 END_TEST
 
+/* What a test gives back when it is asked to: a charge of each user. */
+struct reserve {
+    struct charge charges[2];
+    unsigned asked;
+    size_t n_excesses;
+    char why[ERROR_TEXT_MAX];
+};
+
+static bool give_back(void *data, const struct quota_excess *excesses, size_t count,
+                      const char *why) {
+    struct reserve *reserve = data;
+
+    reserve->asked++;
+    reserve->n_excesses = count;
+    strcpy(reserve->why, why);
+    for (size_t i = 0; i < ARRAY_SIZE(reserve->charges); i++)
+        if (charge_relieves(&reserve->charges[i], &excesses[0]) >= excesses[0].amount) {
+            charge_release(&reserve->charges[i]);
+            return true;
+        }
+    return false;
+}
+
+START_TEST(relief_is_asked_for_before_a_charge_is_refused) {
+    struct config config = make_config(100, 150);
+    struct quota *quota = make_quota(&config);
+    struct reserve reserve = {0};
+    struct charge charge, none;
+
+    quota_set_relief(quota, &(struct quota_relief){give_back, &reserve});
+    ck_assert_int_eq(quota_charge(quota, USER, LIMIT_BYTES, 40, &charge, NULL), 0);
+    ck_assert_int_eq(quota_charge(quota, USER, LIMIT_BYTES, 60, &reserve.charges[0], NULL), 0);
+    ck_assert_int_eq(quota_charge(quota, OTHER, LIMIT_BYTES, 50, &reserve.charges[1], NULL), 0);
+    ck_assert_uint_eq(reserve.asked, 0);
+    /* Nobody can give back enough. */
+    ck_assert_int_eq(quota_charge(quota, USER, LIMIT_BYTES, 101, &none, NULL), -EDQUOT);
+    ck_assert_uint_eq(reserve.asked, 0);
+    ck_assert_int_eq(quota_charge(quota, USER, LIMIT_BYTES, 61, &none, NULL), -EDQUOT);
+    ck_assert_uint_eq(reserve.asked, 1);
+    ck_assert_uint_eq(quota_used(quota, LIMIT_BYTES), 150);
+    /* What the other user has does nothing for a limit of this one, but may for that of all. */
+    ck_assert_int_eq(quota_charge(quota, USER, LIMIT_BYTES, 60, &none, NULL), 0);
+    ck_assert_uint_eq(reserve.n_excesses, 2);
+    ck_assert_str_eq(reserve.why,
+                     "limit on bytes of user 20001: 100 of 100 in use, 60 more asked for");
+    ck_assert_ptr_null(reserve.charges[0].user);
+    charge_release(&charge);
+    ck_assert_int_eq(quota_charge(quota, USER, LIMIT_BYTES, 40, &charge, NULL), 0);
+    charge_release(&none);
+    ck_assert_int_eq(quota_charge(quota, OTHER, LIMIT_BYTES, 50, &none, NULL), 0);
+    charge_release(&none);
+    ck_assert_int_eq(quota_charge(quota, 20003, LIMIT_BYTES, 100, &none, NULL), 0);
+    ck_assert_uint_eq(reserve.asked, 3);
+    ck_assert_ptr_null(reserve.charges[1].user);
+    charge_release(&charge);
+    charge_release(&none);
+    ck_assert_uint_eq(quota_used(quota, LIMIT_BYTES), 0);
+    quota_free(quota);
+}
+END_TEST
+
 SUITE_MAIN("quota", what_is_charged_is_counted_and_given_back_once,
            the_limit_of_a_user_is_his_alone, the_limit_of_all_is_everybodys,
            an_amount_that_would_overflow_is_refused, a_user_may_have_limits_of_his_own,
-           a_lower_limit_leaves_what_is_in_use, what_exists_already_is_charged_over_any_limit);
+           a_lower_limit_leaves_what_is_in_use, what_exists_already_is_charged_over_any_limit,
+           relief_is_asked_for_before_a_charge_is_refused);
