@@ -77,6 +77,27 @@ install_packages() {
     apt-get install --yes --no-install-recommends "${missing[@]}"
 }
 
+have_postgresql() {
+  compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null
+}
+
+# PostgreSQL is one of the programs that tests run, with clusters of their own; one that is installed is
+# taken as it is. With a new one Debian would make and start a cluster, which nobody asked for: for the
+# length of its installation it is told not to.
+install_test_packages() {
+  local drop_in=/etc/postgresql-common/createcluster.d/shmregd-tests.conf
+
+  if have_postgresql; then
+    install_packages
+    return
+  fi
+  packages+=(postgresql)
+  as_root mkdir -p "${drop_in%/*}"
+  as_root tee "$drop_in" >/dev/null <<<'create_main_cluster = false'
+  install_packages
+  as_root rm "$drop_in"
+}
+
 # Configures a build directory that is not configured yet.
 configure() {
   local directory=$1 options=("${@:2}")
@@ -200,7 +221,7 @@ test_command() {
     [[ $suite == bench || $suite == system ]] || everywhere+=("$suite")
   done
 
-  install_packages
+  install_test_packages
   build_plain
   install_node_modules
   run_tests build "${suites[@]}"
