@@ -14,8 +14,11 @@
 
 #define ROOM_MIN 64u
 
-int inventory_add(struct inventory *inventory, uint64_t id, uint32_t version,
-                  enum backing backing) {
+static struct item item_of(const struct segment *segment) {
+    return (struct item){segment->id, segment->version, segment->backing, segment->suffix};
+}
+
+int inventory_add(struct inventory *inventory, const struct segment *segment) {
     if (inventory->n_items == inventory->room) {
         size_t room = inventory->room ? inventory->room * 2 : ROOM_MIN;
         struct item *items = reallocarray(inventory->items, room, sizeof(*items));
@@ -25,7 +28,7 @@ int inventory_add(struct inventory *inventory, uint64_t id, uint32_t version,
         inventory->items = items;
         inventory->room = room;
     }
-    inventory->items[inventory->n_items++] = (struct item){id, version, backing};
+    inventory->items[inventory->n_items++] = item_of(segment);
     inventory->sorted = false;
     return 0;
 }
@@ -54,17 +57,21 @@ static int compare(const void *a, const void *b) {
         return x->id > y->id ? 1 : -1;
     if (x->version != y->version)
         return x->version > y->version ? 1 : -1;
-    return (x->backing > y->backing) - (x->backing < y->backing);
+    if (x->backing != y->backing)
+        return x->backing > y->backing ? 1 : -1;
+    return (x->suffix > y->suffix) - (x->suffix < y->suffix);
 }
 
 /* Sorted, so that a look at many segments is quick. */
-static bool has(struct inventory *inventory, const struct item *item) {
+static bool has(struct inventory *inventory, const struct segment *segment) {
+    const struct item item = item_of(segment);
+
     if (inventory->n_items == 0)
         return false;
     if (!inventory->sorted)
-        qsort(inventory->items, inventory->n_items, sizeof(*item), compare);
+        qsort(inventory->items, inventory->n_items, sizeof(item), compare);
     inventory->sorted = true;
-    return bsearch(item, inventory->items, inventory->n_items, sizeof(*item), compare);
+    return bsearch(&item, inventory->items, inventory->n_items, sizeof(item), compare);
 }
 
 static bool may_be_in(const struct registry *registry, uint64_t id) {
@@ -74,16 +81,17 @@ static bool may_be_in(const struct registry *registry, uint64_t id) {
     return registry && registry_may_have_quarantined(registry, REGISTRY_REGIONS, key);
 }
 
-bool inventory_is_doubtful(const struct inventory *inventory, const struct item *item) {
+bool inventory_is_doubtful(const struct inventory *inventory, const struct segment *segment) {
     for (size_t i = 0; i < inventory->n_doubtful; i++)
-        if (inventory->doubtful[i] == item->id)
+        if (inventory->doubtful[i] == segment->id)
             return true;
-    if (may_be_in(item->backing == BACKING_FILE ? inventory->durable_registry
-                                                : inventory->volatile_registry,
-                  item->id))
+    if (may_be_in(segment->backing == BACKING_FILE ? inventory->durable_registry
+                                                   : inventory->volatile_registry,
+                  segment->id))
         return true;
     /* A file region's block is a shm object. */
-    return item->version == SYNC_BLOCK_VERSION && may_be_in(inventory->durable_registry, item->id);
+    return segment->version == SYNC_BLOCK_VERSION &&
+           may_be_in(inventory->durable_registry, segment->id);
 }
 
 /* What the daemon makes is as segment_check() wants it. */
@@ -107,16 +115,15 @@ static int each_in(struct inventory *inventory, struct stray *stray,
         return r;
     }
     while (r == 0 && (entry = readdir(stream))) {
-        struct item item = {.backing = stray->backing};
+        struct segment segment;
 
-        if (!segment_name_parse(inventory->places->instance, entry->d_name, &item.id,
-                                &item.version) ||
-            has(inventory, &item))
+        if (!segment_name_parse(inventory->places, stray->backing, entry->d_name, &segment) ||
+            has(inventory, &segment))
             continue;
         stray->name = entry->d_name;
-        stray->kind = is_foreign(stray->directory, entry->d_name) ? STRAY_FOREIGN
-                      : inventory_is_doubtful(inventory, &item)   ? STRAY_DOUBTFUL
-                                                                  : STRAY_ORPHAN;
+        stray->kind = is_foreign(stray->directory, entry->d_name)  ? STRAY_FOREIGN
+                      : inventory_is_doubtful(inventory, &segment) ? STRAY_DOUBTFUL
+                                                                   : STRAY_ORPHAN;
         r = each(data, stray);
     }
     return r;

@@ -18,6 +18,7 @@ struct item {
     uint64_t id;
     uint32_t version;
     enum backing backing;
+    uint64_t suffix; /* of its name */
 };
 
 struct inventory {
@@ -31,13 +32,13 @@ struct inventory {
 };
 
 /* 0 or -ENOMEM. */
-int inventory_add(struct inventory *inventory, uint64_t id, uint32_t version, enum backing backing);
+int inventory_add(struct inventory *inventory, const struct segment *segment);
 /* Whatever bears this id is in doubt, too. 0 or -ENOMEM. */
 int inventory_doubt(struct inventory *inventory, uint64_t id);
 void inventory_deinit(struct inventory *inventory);
 
 /* Whether a record that could tell of that segment may be in quarantine. */
-bool inventory_is_doubtful(const struct inventory *inventory, const struct item *item);
+bool inventory_is_doubtful(const struct inventory *inventory, const struct segment *segment);
 
 enum stray_kind {
     STRAY_ORPHAN,

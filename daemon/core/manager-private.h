@@ -43,8 +43,8 @@ struct registry *manager_registry(const struct manager *manager, enum backing ba
 /* An id that was never used before, also not before a crash. */
 int manager_next_id(struct manager *manager, uint64_t *ret, struct error *error);
 
-/* After -EEXIST: somebody else has made an object with the name that the last id gives a segment. True
- * if there is a point in trying the next one, which nobody can foresee. */
+/* After -EEXIST: somebody else has made a file with the name that the last id gives a segment, as only
+ * root can. True if there is a point in trying the next one, which nobody can foresee. */
 bool manager_skip_ids(struct manager *manager, unsigned *attempts);
 
 void manager_notify(struct manager *manager, enum region_event event, const struct region *region,

@@ -95,6 +95,23 @@ static int load_instance(struct manager *manager, struct error *error) {
     return r;
 }
 
+/* As the instance. Both registries are closed to other users. */
+static int load_secret(struct manager *manager, struct error *error) {
+    struct registry *registries[] = {manager->volatile_registry, manager->durable_registry};
+    sd_id128_t *secret = &manager->places.secret;
+    char text[SD_ID128_STRING_MAX];
+    int r = meta_secret(manager->volatile_registry, manager->durable_registry, secret);
+
+    if (r == -ENOENT)
+        r = sd_id128_randomize(secret);
+    if (r < 0)
+        return error_set(error, r, "cannot read the secret of the instance: %s", strerror(-r));
+    sd_id128_to_string(*secret, text);
+    for (size_t i = 0; i < ARRAY_SIZE(registries) && r == 0; i++)
+        r = registry_put(registries[i], REGISTRY_META, META_SECRET, text, error);
+    return r;
+}
+
 static int open_places(struct manager *manager, struct error *error) {
     _cleanup_close_ int state = -1;
 
@@ -128,6 +145,8 @@ static int open_ground(struct manager *manager, struct error *error) {
         r = status_page_open(manager->runtime_directory, &manager->status, error);
     if (r == 0)
         r = load_instance(manager, error);
+    if (r == 0)
+        r = load_secret(manager, error);
     if (r == 0)
         r = load_next_id(manager, error);
     if (r == 0)

@@ -26,6 +26,22 @@ int meta_instance(struct registry *volatile_registry, struct registry *durable_r
     return r == -ENOENT && durable_registry ? meta_instance_of(durable_registry, ret) : r;
 }
 
+int meta_secret(struct registry *volatile_registry, struct registry *durable_registry,
+                sd_id128_t *ret) {
+    struct registry *registries[] = {volatile_registry, durable_registry};
+    int r = -ENOENT;
+
+    for (size_t i = 0; i < ARRAY_SIZE(registries) && r == -ENOENT; i++) {
+        _cleanup_free_ char *text = NULL;
+
+        if (registries[i])
+            r = registry_get(registries[i], REGISTRY_META, META_SECRET, &text);
+        if (r == 0 && sd_id128_from_string(text, ret) < 0)
+            r = -ENOENT;
+    }
+    return r;
+}
+
 /* The higher of the two: what either registry has must not meet its own ids again. */
 int meta_next_id(struct registry *volatile_registry, struct registry *durable_registry,
                  uint64_t *ret) {

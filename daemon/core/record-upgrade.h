@@ -8,6 +8,7 @@
  *  2   regions: slot_version, sync_block, sealed, durability, durability_seconds
  *      stages (which format 1 had from some day on): sync_block, durability, durability_seconds
  *  3   sessions; holders: serial, which may be missing
+ *  4   meta: secret, and names in /dev/shm that have a suffix
  */
 #pragma once
 

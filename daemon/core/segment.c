@@ -22,50 +22,38 @@ static const struct segment_ops *const ops_of[] = {
     [BACKING_ADOPTED] = &segment_adopted_ops,
 };
 
-void segment_name(const struct segment *segment, char ret[static SEGMENT_NAME_MAX]) {
-    snprintf(ret, SEGMENT_NAME_MAX, "shmreg.%s.%" PRIu64 ".%" PRIu32, segment->places->instance,
-             segment->id, segment->version);
-}
+static struct segment *make(const struct segment_places *places, enum backing backing,
+                            uint64_t size, uint64_t max_size, int fd) {
+    struct segment *segment = calloc(1, sizeof(*segment));
 
-bool segment_name_parse(const char *instance, const char *name, uint64_t *ret_id,
-                        uint32_t *ret_version) {
-    struct segment_places places = {.instance = instance};
-    struct segment segment = {.places = &places};
-    char prefix[SEGMENT_NAME_MAX], again[SEGMENT_NAME_MAX];
-    int length = snprintf(prefix, sizeof(prefix), "shmreg.%s.", instance);
-
-    if (strncmp(name, prefix, (size_t)length) != 0 ||
-        sscanf(name + length, "%" SCNu64 ".%" SCNu32, &segment.id, &segment.version) != 2)
-        return false;
-    /* Only what segment_name() writes is ours: "01.1" and "1.1x" are not. */
-    segment_name(&segment, again);
-    if (strcmp(name, again) != 0)
-        return false;
-    *ret_id = segment.id;
-    *ret_version = segment.version;
-    return true;
+    if (segment)
+        *segment = (struct segment){
+            .references = 1,
+            .ops = ops_of[backing],
+            .places = places,
+            .backing = backing,
+            .size = size,
+            .max_size = max_size,
+            .fd = fd,
+            .named = true,
+        };
+    return segment;
 }
 
 int segment_new_existing(const struct segment_places *places, enum backing backing, uint64_t id,
                          uint32_t version, uint64_t size, uint64_t max_size, int fd,
                          struct segment **ret) {
-    struct segment *segment = calloc(1, sizeof(*segment));
+    _cleanup_(cleanup_segment_unref) struct segment *segment =
+        make(places, backing, size, max_size, -1);
+    int r;
 
     if (!segment)
         return -ENOMEM;
-    *segment = (struct segment){
-        .references = 1,
-        .ops = ops_of[backing],
-        .places = places,
-        .backing = backing,
-        .id = id,
-        .version = version,
-        .size = size,
-        .max_size = max_size,
-        .fd = fd,
-        .named = true,
-    };
-    *ret = segment;
+    r = segment_find_name(segment, id, version);
+    if (r < 0)
+        return r;
+    segment->fd = fd;
+    *ret = steal_pointer(segment);
     return 0;
 }
 
@@ -86,16 +74,18 @@ int segment_new(const struct segment_places *places, enum backing backing,
     _cleanup_(cleanup_segment_unref) struct segment *segment = NULL;
     int r;
 
-    r = segment_new_existing(places, backing, id, version, size, max_size, -1, &segment);
-    if (r < 0) {
+    segment = make(places, backing, size, max_size, -1);
+    if (!segment) {
         charge_release(charge);
-        return error_set(error, r, "no memory for a segment");
+        return error_set(error, -ENOMEM, "no memory for a segment");
     }
     segment->charge = *charge;
     *charge = (struct charge){0};
     segment->huge_pages = huge_pages;
     segment->named = false;
-    r = segment->ops->create(segment);
+    r = segment_set_name(segment, id, version);
+    if (r == 0)
+        r = segment->ops->create(segment);
     if (r == -ENODEV && huge_pages)
         r = error_set(error, -EOPNOTSUPP, "this host has no huge pages of %s",
                       huge_pages_to_word(huge_pages));
@@ -216,19 +206,19 @@ int segment_sync(const struct segment *segment, bool content, struct error *erro
 }
 
 int segment_rename(struct segment *segment, uint64_t id, uint32_t version, struct error *error) {
-    uint64_t old_id = segment->id;
-    uint32_t old_version = segment->version;
+    const struct segment old = *segment;
     char from[SEGMENT_NAME_MAX], to[SEGMENT_NAME_MAX];
     int r;
 
     segment_name(segment, from);
-    segment->id = id;
-    segment->version = version;
+    r = segment_set_name(segment, id, version);
     segment_name(segment, to);
-    r = segment->ops->rename(segment, from);
+    if (r == 0)
+        r = segment->ops->rename(segment, from);
     if (r < 0) {
-        segment->id = old_id;
-        segment->version = old_version;
+        segment->id = old.id;
+        segment->version = old.version;
+        segment->suffix = old.suffix;
         if (r == -EEXIST)
             return error_set(
                 error, -EBUSY,

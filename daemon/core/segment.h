@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
+#include <systemd/sd-id128.h>
 
 #include "daemon/core/quota.h"
 #include "proto/cleanup.h"
@@ -25,6 +26,7 @@
 struct segment_places {
     const char
         *instance;      /* in every segment's name, so that daemons keep out of each other's way */
+    sd_id128_t secret;  /* what suffixes of names are made with */
     int shm_directory;  /* /dev/shm */
     int file_directory; /* segments/ in the state directory */
     struct removals *removals;
@@ -38,6 +40,7 @@ struct segment {
     enum huge_pages huge_pages; /* of a memfd; 0: none */
     uint64_t id;                /* of the region, or of the stage it began as */
     uint32_t version;           /* of the region */
+    uint64_t suffix;            /* of its name in /dev/shm; 0: none */
     uint64_t size;
     uint64_t max_size;
     int fd;      /* memfd, adopted: the one descriptor that keeps it; else -1 */
@@ -70,12 +73,18 @@ static inline bool backing_is_nameless(enum backing backing) {
 /* Another open file description of what @fd leads to. */
 int segment_open_anew(int fd, int flags);
 
-/* "shmreg.INSTANCE.ID.VERSION" */
+/* Gives it the name of that version, a new object's, or the one that an object of the daemon's has
+ * already. 0, or a negative errno when the kernel does not tell which boot this is. */
+int segment_set_name(struct segment *segment, uint64_t id, uint32_t version);
+int segment_find_name(struct segment *segment, uint64_t id, uint32_t version);
+
+/* "shmreg.INSTANCE.ID.VERSION", with ".SUFFIX" in /dev/shm */
 void segment_name(const struct segment *segment, char ret[static SEGMENT_NAME_MAX]);
 
-/* Takes such a name apart; false if it is not one of this instance. */
-bool segment_name_parse(const char *instance, const char *name, uint64_t *ret_id,
-                        uint32_t *ret_version);
+/* Takes such a name apart: id, version, and suffix; false if it is not one of this instance and
+ * backing. */
+bool segment_name_parse(const struct segment_places *places, enum backing backing, const char *name,
+                        struct segment *ret);
 
 /*
  * Makes a segment of @size zero bytes that may grow to @max_size, of which whole pages are made.

@@ -12,7 +12,7 @@
 #include <string.h>
 
 static int add_segment(struct inventory *inventory, const struct segment *segment) {
-    return segment ? inventory_add(inventory, segment->id, segment->version, segment->backing) : 0;
+    return segment ? inventory_add(inventory, segment) : 0;
 }
 
 static int add_region(void *data, struct region *region) {
@@ -55,12 +55,11 @@ static int sweep_stray(void *data, const struct stray *stray) {
 static void sweep_fdstore(const struct inventory *inventory, const struct fdstore *fdstore) {
     for (size_t i = 0; i < fdstore->n_stored; i++) {
         const struct stored_fd *stored = &fdstore->stored[i];
-        struct item item = {.backing = BACKING_MEMFD};
+        struct segment segment;
 
         if (stored->fd < 0 ||
-            !segment_name_parse(inventory->places->instance, stored->name, &item.id,
-                                &item.version) ||
-            inventory_is_doubtful(inventory, &item))
+            !segment_name_parse(inventory->places, BACKING_MEMFD, stored->name, &segment) ||
+            inventory_is_doubtful(inventory, &segment))
             continue;
         log_write(LOG_NOTICE, ABOUT(.kind = LOG_ORPHAN_REAPED),
                   "memfd %s, left over by the last daemon, removed", stored->name);

@@ -81,7 +81,7 @@ static int look_for(struct checker *checker, const struct stage_record *record, 
     if (*ret == -EUCLEAN)
         *ret = 0;
     checker->report.segments += *ret == 0;
-    return *ret == 0 ? inventory_add(&checker->inventory, id, version, record->spec.backing) : 0;
+    return *ret == 0 ? inventory_add(&checker->inventory, segment) : 0;
 }
 
 /* It is called after the stage, or after the version that it was to become by a publish that was cut

@@ -54,7 +54,7 @@ static int check_sync_block(struct checker *checker, const struct region_record 
 
     if (r < 0 || backing == BACKING_MEMFD)
         return r;
-    r = inventory_add(&checker->inventory, record->id, SYNC_BLOCK_VERSION, backing);
+    r = inventory_add(&checker->inventory, block);
     if (r < 0)
         return r;
     checker->report.segments++;
@@ -84,7 +84,7 @@ static int check_memory(struct checker *checker, const struct region_record *rec
     }
     *ret_loads = state == 0 || state == -EUCLEAN;
     if (r == 0 && *ret_loads)
-        r = inventory_add(&checker->inventory, record->id, record->version, record->backing);
+        r = inventory_add(&checker->inventory, segment);
     if (r == 0 && *ret_loads && record->sync_block)
         r = check_sync_block(checker, record, finding, subject);
     return r;

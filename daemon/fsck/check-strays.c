@@ -59,10 +59,9 @@ static int each_name(int parent, const char *directory,
 }
 
 static int on_file_name(struct checker *checker, int registry, const char *name) {
-    uint64_t id;
-    uint32_t version;
+    struct segment segment;
 
-    if (segment_name_parse(checker->instance, name, &id, &version))
+    if (segment_name_parse(&checker->places, BACKING_FILE, name, &segment))
         return 0;
     return report_add(&checker->report, FOUND(.severity = SEVERITY_NOTE, .kind = "file-unknown"),
                       "%s/segments/%s is no segment of this instance",

@@ -136,6 +136,14 @@ static int find_instance(struct checker *checker) {
     return r;
 }
 
+/* Segments of daemons that had none have names without it. */
+static int find_secret(struct checker *checker) {
+    int r = meta_secret(readable(checker, VOLATILE), readable(checker, DURABLE),
+                        &checker->places.secret);
+
+    return r == -ENOENT ? 0 : r;
+}
+
 static void open_places(struct checker *checker) {
     _cleanup_close_ int state =
         open(checker->directories[DURABLE], O_DIRECTORY | O_RDONLY | O_CLOEXEC);
@@ -159,6 +167,8 @@ int checker_init(struct checker *checker, const char *runtime_directory,
     r = open_registries(checker, error);
     if (r == 0)
         r = find_instance(checker);
+    if (r == 0)
+        r = find_secret(checker);
     if (r < 0)
         return r;
     open_places(checker);

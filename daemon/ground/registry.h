@@ -53,7 +53,7 @@ int registry_begin_repair(struct registry *registry, struct error *error);
  * opens it, until whoever knows the records has brought them to REGISTRY_FORMAT and says so. Until
  * then, tables that came later are empty.
  */
-#define REGISTRY_FORMAT 3u
+#define REGISTRY_FORMAT 4u
 unsigned registry_format(const struct registry *registry);
 int registry_set_format(struct registry *registry, struct error *error);
 const char *registry_path(const struct registry *registry);

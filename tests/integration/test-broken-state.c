@@ -9,6 +9,7 @@
 #include "tests/support/fsck.h"
 #include "tests/support/regions.h"
 #include "tests/support/sandbox.h"
+#include "tests/support/shm-name.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -56,6 +57,7 @@ static void teardown(void) {
 static void shm_path(char ret[static PATH_LENGTH], uint64_t id, unsigned version) {
     snprintf(ret, PATH_LENGTH, "/dev/shm/shmreg.%s.%llu.%u", instance, (unsigned long long)id,
              version);
+    shm_find_suffix(ret, PATH_LENGTH);
 }
 
 static void file_path(char ret[static PATH_LENGTH], uint64_t id, unsigned version) {
@@ -279,7 +281,7 @@ static uint64_t id_of(const char *name) {
     return id;
 }
 
-/* The next names are easy to foresee: whoever takes them keeps nobody from creating. */
+/* What older daemons would have made next, and files that only root can put there. */
 START_TEST(test_foreign_objects_in_the_way_of_a_creation) {
     char paths[6][PATH_LENGTH];
     shmreg_region *stage;
@@ -290,7 +292,7 @@ START_TEST(test_foreign_objects_in_the_way_of_a_creation) {
     id = id_of("probe");
     for (size_t i = 0; i < ARRAY_SIZE(paths) / 2; i++) {
         shm_path(paths[2 * i], id + 1 + i, i == 0 ? 0 : 1);
-        file_path(paths[2 * i + 1], id + 1 + i, 1);
+        file_path(paths[2 * i + 1], id + 2 + i, 1);
         make_foreign(paths[2 * i]);
         make_foreign(paths[2 * i + 1]);
     }
@@ -308,18 +310,19 @@ START_TEST(test_foreign_objects_in_the_way_of_a_creation) {
 }
 END_TEST
 
-/* A version is not published over what somebody else has put there, and can be once that is gone. */
+/* A version is not published over what somebody else has put there, and can be once that is gone: in
+ * the state directory, which is closed to others; in /dev/shm nobody can foresee the name. */
 START_TEST(test_a_foreign_object_in_the_way_of_a_publish) {
     char path[PATH_LENGTH];
 
     daemon_launch(&daemon_);
-    shm_path(path, id_of("whole/shm"), 2);
+    file_path(path, id_of("whole/file"), 2);
     make_foreign(path);
-    expect_error(shmreg_put(conn, "whole/shm", "next", 4, 0), -EBUSY,
+    expect_error(shmreg_put(conn, "whole/file", "next", 4, 0), -EBUSY,
                  "has the name of the next version");
     expect_untouched(path);
     ck_assert_int_eq(unlink(path), 0);
-    expect_ok(shmreg_put(conn, "whole/shm", "next", 4, 0));
+    expect_ok(shmreg_put(conn, "whole/file", "next", 4, 0));
     daemon_kill(&daemon_);
     expect_sound(&daemon_);
     daemon_launch(&daemon_);

@@ -6,6 +6,7 @@
 #include "tests/support/fsck.h"
 #include "tests/support/regions.h"
 #include "tests/support/sandbox.h"
+#include "tests/support/shm-name.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -65,11 +66,13 @@ static long number(const char *key) {
     return (long)json_integer_value(json_object_get(fsck.report, key));
 }
 
+/* "ID.VERSION", with what an object in /dev/shm has for a suffix */
 static void path_of(char ret[static PATH_LENGTH], const char *directory, const char *segment) {
     const char *instance = json_string_value(json_object_get(fsck.report, "instance"));
 
     ck_assert_int_lt(snprintf(ret, PATH_LENGTH, "%s/shmreg.%s.%s", directory, instance, segment),
                      PATH_LENGTH);
+    shm_find_suffix(ret, PATH_LENGTH);
 }
 
 static void make_file(const char *path, uid_t owner, mode_t mode) {

@@ -23,7 +23,7 @@
 #define FILE_SIZE (1 << 20) /* of a registry, at least */
 #define MEMORY_MAX 9000
 
-static const char *const samples[] = {"1-first", "1-stages", "2", "3"};
+static const char *const samples[] = {"1-first", "1-stages", "2", "3", "4"};
 static const char *const environments[] = {"volatile", "durable"};
 
 static struct test_daemon daemon_;
@@ -109,7 +109,8 @@ static void fill_segment(int fd, size_t size, size_t max_size) {
     ck_assert_int_eq(fchown(fd, DAEMON_UID, DAEMON_UID), 0);
 }
 
-/* As the old daemon made it: a memfd has its whole size, is sealed, and is in the FD store. */
+/* As the old daemon made it: a memfd has its whole size, is sealed, and is in the FD store. Names in
+ * /dev/shm are those of before format 4, which a daemon of any format goes on with. */
 static void make_segment(const char *backing, json_int_t id, json_int_t version, size_t size,
                          size_t max_size) {
     _cleanup_close_ int fd = -1;
@@ -216,7 +217,7 @@ static void launch_without_store(void) {
 }
 
 START_TEST(test_a_newer_daemon_goes_on) {
-    bool older = samples[_i][0] != '3';
+    bool older = samples[_i][0] != '4';
     shmreg_conn *conn;
     struct fsck fsck;
 
@@ -229,7 +230,7 @@ START_TEST(test_a_newer_daemon_goes_on) {
     fsck_deinit(&fsck);
 
     daemon_launch(&daemon_);
-    ck_assert(daemon_has_logged(&daemon_, "is of format 3 now") == older);
+    ck_assert(daemon_has_logged(&daemon_, "is of format 4 now") == older);
     conn = connect_to(&daemon_);
     expect_everything(conn);
     expect_usable(conn);
@@ -259,7 +260,7 @@ START_TEST(test_a_record_that_does_not_parse) {
     json_t *records;
     struct fsck fsck;
 
-    load_sample("3");
+    load_sample("4");
     records = json_object_get(json_object_get(sample, "volatile"), tables[_i]);
     ck_assert_int_eq(json_object_set_new(records, "00000000000f0000", json_string("{")), 0);
     write_registries();
@@ -312,8 +313,8 @@ START_TEST(test_an_older_daemon_refuses_and_touches_nothing) {
     _cleanup_free_ char *before = NULL, *after = NULL;
     struct fsck fsck;
 
-    load_sample("3");
-    set_format(environments[_i], "4");
+    load_sample("4");
+    set_format(environments[_i], "5");
     write_registries();
     before = sums();
     daemon_expect_refusal(&daemon_);

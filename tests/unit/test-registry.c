@@ -192,13 +192,13 @@ START_TEST(a_newer_format_is_refused_and_not_touched) {
 
     scratch_mount(16 * MiB);
     registry = open_registry(false);
-    put(registry, REGISTRY_META, "format", "4");
+    put(registry, REGISTRY_META, "format", "5");
     registry_close(registry);
     before = scratch_read(FILE_PATH, &size);
     ck_assert_int_eq(stat(FILE_PATH, &old), 0);
 
     ck_assert_int_eq(registry_open(SCRATCH, false, &registry, &error), -ENOTSUP);
-    ck_assert_ptr_nonnull(strstr(error.text, "format version 4 and this shmregd knows 3"));
+    ck_assert_ptr_nonnull(strstr(error.text, "format version 5 and this shmregd knows 4"));
     after = scratch_read(FILE_PATH, NULL);
     ck_assert_mem_eq(before, after, size);
     ck_assert_int_eq(stat(FILE_PATH, &new), 0);

@@ -180,14 +180,19 @@ START_TEST(a_name_is_given_changed_and_taken) {
         struct segment *segment = make(named[i]);
         int at = *directories[i];
 
-        ck_assert_int_eq(faccessat(at, "shmreg.0123456789abcdef.7.1", F_OK, 0), 0);
+        char first[SEGMENT_NAME_MAX], second[SEGMENT_NAME_MAX];
+
+        segment_name(segment, first);
+        ck_assert_int_eq(faccessat(at, first, F_OK, 0), 0);
         ck_assert_int_eq(segment_sync(segment, true, NULL), 0);
         ck_assert_int_eq(segment_rename(segment, 9, 3, NULL), 0);
-        ck_assert_int_ne(faccessat(at, "shmreg.0123456789abcdef.7.1", F_OK, 0), 0);
-        ck_assert_int_eq(faccessat(at, "shmreg.0123456789abcdef.9.3", F_OK, 0), 0);
+        ck_assert_int_ne(faccessat(at, first, F_OK, 0), 0);
+        segment_name(segment, second);
+        ck_assert_ptr_nonnull(strstr(second, "shmreg.0123456789abcdef.9.3"));
+        ck_assert_int_eq(faccessat(at, second, F_OK, 0), 0);
         ck_assert_int_eq(segment_check(segment, NULL), 0);
         segment_remove(segment);
-        ck_assert_int_ne(faccessat(at, "shmreg.0123456789abcdef.9.3", F_OK, 0), 0);
+        ck_assert_int_ne(faccessat(at, second, F_OK, 0), 0);
         ck_assert_int_eq(segment_check(segment, NULL), -ENOENT);
         segment_unref(segment);
     }
@@ -224,13 +229,21 @@ START_TEST(a_name_that_is_taken_is_an_error_and_stays_anothers) {
 }
 END_TEST
 
+static void name_of(uint64_t id, uint32_t version, char ret[static SEGMENT_NAME_MAX]) {
+    struct segment segment = {.places = &places, .backing = BACKING_SHM};
+
+    ck_assert_int_eq(segment_set_name(&segment, id, version), 0);
+    segment_name(&segment, ret);
+}
+
 START_TEST(a_symbolic_link_in_its_place_is_not_followed) {
     struct segment *segment = NULL;
     struct error error = {0};
+    char name[SEGMENT_NAME_MAX];
 
     setup();
-    ck_assert_int_eq(symlinkat("/etc/passwd", places.shm_directory, "shmreg.0123456789abcdef.7.1"),
-                     0);
+    name_of(7, 1, name);
+    ck_assert_int_eq(symlinkat("/etc/passwd", places.shm_directory, name), 0);
     ck_assert_int_eq(try_new(BACKING_SHM, 7, &segment, &error), -EEXIST);
     ck_assert_int_eq(segment_new_existing(&places, BACKING_SHM, 7, 1, SIZE, SIZE, -1, &segment), 0);
     ck_assert_int_eq(segment_open(segment, O_RDONLY, NULL), -ELOOP);
@@ -331,17 +344,63 @@ START_TEST(only_names_that_it_writes_are_its_names) {
         "shmreg.0123456789abcdef.7.1.1",
         "xshmreg.0123456789abcdef.7.1",
     };
-    uint32_t version;
-    uint64_t id;
+    struct segment segment;
 
-    ck_assert(segment_name_parse("0123456789abcdef",
-                                 "shmreg.0123456789abcdef.18446744073709551615.4294967295", &id,
-                                 &version));
-    ck_assert_uint_eq(id, UINT64_MAX);
-    ck_assert_uint_eq(version, UINT32_MAX);
+    ck_assert(segment_name_parse(&places, BACKING_FILE,
+                                 "shmreg.0123456789abcdef.18446744073709551615.4294967295",
+                                 &segment));
+    ck_assert_uint_eq(segment.id, UINT64_MAX);
+    ck_assert_uint_eq(segment.version, UINT32_MAX);
     for (size_t i = 0; i < ARRAY_SIZE(others); i++)
-        ck_assert_msg(!segment_name_parse("0123456789abcdef", others[i], &id, &version), "%s",
+        ck_assert_msg(!segment_name_parse(&places, BACKING_SHM, others[i], &segment), "%s",
                       others[i]);
+    /* A suffix is for /dev/shm. */
+    ck_assert(segment_name_parse(&places, BACKING_SHM,
+                                 "shmreg.0123456789abcdef.7.1.00000000000000ff", &segment));
+    ck_assert_uint_eq(segment.suffix, 255);
+    ck_assert(!segment_name_parse(&places, BACKING_FILE,
+                                  "shmreg.0123456789abcdef.7.1.00000000000000ff", &segment));
+}
+END_TEST
+
+/* Each version of each region has a suffix of its own, and every other secret another. */
+START_TEST(what_others_see_does_not_tell_the_next_name) {
+    char names[4][SEGMENT_NAME_MAX];
+
+    name_of(7, 1, names[0]);
+    name_of(7, 1, names[1]);
+    ck_assert_str_eq(names[0], names[1]);
+    name_of(7, 2, names[1]);
+    name_of(8, 1, names[2]);
+    places.secret.qwords[0] ^= 1;
+    name_of(7, 1, names[3]);
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        ck_assert_ptr_nonnull(strrchr(names[i], '.'));
+        ck_assert_uint_eq(strlen(strrchr(names[i], '.') + 1), 16);
+        for (size_t j = 0; j < i; j++)
+            ck_assert_str_ne(strrchr(names[i], '.'), strrchr(names[j], '.'));
+    }
+}
+END_TEST
+
+START_TEST(an_older_daemons_name_is_found_and_only_its_own) {
+    static const char older[] = "shmreg.0123456789abcdef.7.1";
+    struct segment segment = {.places = &places, .backing = BACKING_SHM};
+    int fd;
+
+    setup();
+    ck_assert_int_eq(segment_find_name(&segment, 7, 1), 0);
+    ck_assert_uint_ne(segment.suffix, 0);
+    fd = openat(places.shm_directory, older, O_CREAT | O_RDWR | O_CLOEXEC, SEGMENT_MODE);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(segment_find_name(&segment, 7, 1), 0);
+    ck_assert_uint_eq(segment.suffix, 0);
+    ck_assert_int_eq(fchown(fd, OTHER_UID, OTHER_UID), 0);
+    ck_assert_int_eq(segment_find_name(&segment, 7, 1), 0);
+    ck_assert_uint_ne(segment.suffix, 0);
+    ck_assert_int_eq(unlinkat(places.shm_directory, older, 0), 0);
+    close(fd);
+    teardown();
 }
 END_TEST
 
@@ -352,4 +411,5 @@ SUITE_MAIN("segment", it_is_zero_private_to_the_daemon_and_charged,
            a_symbolic_link_in_its_place_is_not_followed, a_segment_too_large_leaves_nothing,
            without_descriptors_it_is_an_error_and_leaves_nothing,
            a_writer_that_truncates_is_found_out, what_is_no_segment_of_the_daemon_is_found_out,
-           only_names_that_it_writes_are_its_names);
+           only_names_that_it_writes_are_its_names, what_others_see_does_not_tell_the_next_name,
+           an_older_daemons_name_is_found_and_only_its_own);

@@ -2,6 +2,7 @@
  * Stages of clients: they become the region's version and the client's attachment in one step, go
  * with their client, and outlive the daemon, whatever it was doing when it was killed.
  */
+#include "tests/support/shm-name.h"
 #include "tests/unit/world.h"
 
 #include <errno.h>
@@ -377,6 +378,7 @@ static void rename_segment(uint64_t from_id, uint32_t from, uint64_t to_id, uint
 
     snprintf(old, sizeof(old), "/dev/shm/shmreg.%s.%llu.%u", instance, (unsigned long long)from_id,
              from);
+    shm_find_suffix(old, sizeof(old));
     snprintf(new, sizeof(new), "/dev/shm/shmreg.%s.%llu.%u", instance, (unsigned long long)to_id,
              to);
     ck_assert_int_eq(rename(old, new), 0);

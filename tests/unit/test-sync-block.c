@@ -5,6 +5,7 @@
 #include "daemon/core/sync-block.h"
 #include "daemon/core/manager-private.h"
 #include "proto/sync-block.h"
+#include "tests/support/shm-name.h"
 #include "tests/unit/world.h"
 
 #include <errno.h>
@@ -56,6 +57,7 @@ static struct sync_block *map(struct world *world) {
 static void block_path(const struct world *world, uint64_t id, char ret[static 128]) {
     snprintf(ret, 128, "/dev/shm/shmreg.%s.%llu.0", manager_instance(world->manager),
              (unsigned long long)id);
+    shm_find_suffix(ret, 128);
 }
 
 static void check_comes_and_goes(enum backing backing) {
