@@ -158,11 +158,13 @@ static int start_faces(struct daemon *daemon, struct error *error) {
             &(struct admin_options){
                 .base = daemon->base,
                 .manager = daemon->manager,
+                .fdstore = &daemon->fdstore,
                 .started_usec = realtime_usec(),
                 .reload = reload,
                 .data = daemon,
             },
             steal_fd(&daemon->admin_socket.fd), &daemon->admin);
+    manager_end_prelude(daemon->manager);
     return r < 0 ? error_set(error, r, "cannot serve: %s", strerror(-r)) : 0;
 }
 

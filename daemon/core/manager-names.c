@@ -94,6 +94,8 @@ void manager_notify(struct manager *manager, enum region_event event, const stru
                     const char *reason) {
     struct observer *observer;
 
+    if (manager->prelude.open)
+        prelude_add(&manager->prelude, event, region, reason);
     LIST_FOREACH (observer, &manager->observers, link)
         if (observer->notice)
             observer->notice(observer, event, region, reason);

@@ -5,6 +5,7 @@
 
 #include "daemon/core/manager.h"
 #include "daemon/core/meta.h"
+#include "daemon/core/prelude.h"
 #include "daemon/ground/registry.h"
 #include "daemon/ground/status.h"
 #include "daemon/ground/worker.h"
@@ -32,6 +33,7 @@ struct manager {
     unsigned n_regions;
     TAILQ_HEAD(, client) clients;
     LIST_HEAD(, observer) observers;
+    struct prelude prelude;
     struct request_under_way request;
     uint64_t next_id;      /* of regions, stages and attachments */
     uint64_t reserved_ids; /* ids below are reserved in the registries */

@@ -165,6 +165,7 @@ int manager_new(const struct manager_options *options, struct manager **ret, str
     manager->places = (struct segment_places){.shm_directory = -1, .file_directory = -1};
     TAILQ_INIT(&manager->clients);
     LIST_INIT(&manager->observers);
+    prelude_init(&manager->prelude);
 
     manager->runtime_directory = strdup(options->runtime_directory);
     manager->state_directory = strdup(options->state_directory);
@@ -182,6 +183,7 @@ int manager_new(const struct manager_options *options, struct manager **ret, str
     r = open_ground(manager, error);
     if (r == 0)
         r = reconcile(manager, options->fdstore, error);
+    manager->prelude.open = false;
     if (r < 0)
         return r;
     *ret = steal_pointer(manager);
@@ -191,6 +193,7 @@ int manager_new(const struct manager_options *options, struct manager **ret, str
 void manager_free(struct manager *manager) {
     struct client *client;
 
+    prelude_deinit(&manager->prelude);
     cleanup_workers_free(&manager->workers);
     cleanup_workers_free(&manager->disk_workers);
     while ((client = TAILQ_FIRST(&manager->clients)))

@@ -232,3 +232,11 @@ struct observer {
 };
 void manager_observe(struct manager *manager, struct observer *observer);
 void manager_unobserve(struct observer *observer);
+
+/* What happened while the manager was made, in order: @told may not change anything. False if there is
+ * more than was kept. The @version is the region's, which may have ended. */
+typedef void manager_told(void *data, enum region_event event, const struct region *region,
+                          uint32_t version, const char *reason);
+bool manager_tell_prelude(struct manager *manager, manager_told *told, void *data);
+/* Nobody asks for it any more. */
+void manager_end_prelude(struct manager *manager);

@@ -27,7 +27,15 @@ struct admin_connection {
     struct charge charge;   /* not held: over the limit, and the first call will be refused */
     struct event *deadline; /* of one over the limit */
     struct upload upload;
+    bool monitors;
+    uint64_t kept_as; /* its number in the FD store; 0: it is not there */
     LIST_ENTRY(admin_connection) link;
+};
+
+/* Of those whose sockets are kept for the next daemon. */
+struct admin_keeper {
+    unsigned n_kept;
+    uint64_t next_id;
 };
 
 typedef void (*admin_handler)(struct admin_connection *connection, const struct varlink_call *call);
@@ -46,6 +54,11 @@ void admin_call(struct admin_connection *connection, const struct varlink_call *
 void admin_fail(const struct varlink_call *call, int r, const struct error *error);
 
 const struct admin_options *admin_options(const struct admin *admin);
+struct admin_keeper *admin_keeper(struct admin *admin);
+
+/* @fd becomes the connection's own, also on error. */
+int admin_add_connection(struct admin *admin, int fd, struct admin_connection **ret);
+void admin_end_connection(struct admin_connection *connection);
 
 void upload_end(struct upload *upload);
 
@@ -73,6 +86,16 @@ void admin_put_value(struct admin_connection *connection, const struct varlink_c
 void admin_get_value(struct admin_connection *connection, const struct varlink_call *call);
 /* admin-monitor.c. */
 void admin_monitor(struct admin_connection *connection, const struct varlink_call *call);
+
+/* On a connection that the last daemon left: goes on with what happened since. */
+int admin_resume_monitor(struct admin_connection *connection);
+
+/* Has a monitor's socket kept for the next daemon, or no longer, as its output is now. */
+void admin_keep(struct admin_connection *connection);
+/* One that may be kept is about to end, while the daemon goes on. */
+void admin_end_kept(struct admin_connection *connection);
+/* Takes up the monitors that the last daemon left. */
+void admin_resume_kept(struct admin *admin, struct fdstore *store);
 
 /* What the parameters want a region to be; its texts live until admin_spec_deinit(). */
 struct admin_spec {

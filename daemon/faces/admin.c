@@ -23,10 +23,15 @@ struct admin {
     LIST_HEAD(, admin_connection) connections;
     unsigned n_connections, n_uncharged;
     struct offence_log offences;
+    struct admin_keeper keeper;
 };
 
 const struct admin_options *admin_options(const struct admin *admin) {
     return &admin->options;
+}
+
+struct admin_keeper *admin_keeper(struct admin *admin) {
+    return &admin->keeper;
 }
 
 unsigned admin_n_connections(const struct admin *admin) {
@@ -52,10 +57,15 @@ static void connection_free(struct admin_connection *connection) {
 }
 DEFINE_CLEANUP(struct admin_connection *, connection_free);
 
-static void end_connection(struct admin_connection *connection) {
+static void take_out(struct admin_connection *connection) {
     LIST_REMOVE(connection, link);
     connection->admin->n_connections--;
     connection_free(connection);
+}
+
+void admin_end_connection(struct admin_connection *connection) {
+    admin_end_kept(connection);
+    take_out(connection);
 }
 
 static int charge_connection(struct admin_connection *connection, struct error *error) {
@@ -82,15 +92,23 @@ static void on_ended(void *data, const char *why) {
 
     if (why)
         offence_report(&connection->admin->offences, &connection->caller, why);
-    end_connection(connection);
+    admin_end_connection(connection);
 }
 
-static const struct varlink_events connection_events = {.call = on_call, .ended = on_ended};
+static void on_drained(void *data) {
+    admin_keep(data);
+}
+
+static const struct varlink_events connection_events = {
+    .call = on_call,
+    .ended = on_ended,
+    .drained = on_drained,
+};
 
 static void on_deadline(int fd, short what, void *data) {
     (void)fd;
     (void)what;
-    end_connection(data);
+    admin_end_connection(data);
 }
 
 /* One over the limit hears so in answer to its first call, if that comes soon. */
@@ -106,7 +124,7 @@ static int start_deadline(struct admin_connection *connection) {
     return event_add(connection->deadline, &uncharged_time) < 0 ? -ENOMEM : 0;
 }
 
-static int add_connection(struct admin *admin, int fd) {
+int admin_add_connection(struct admin *admin, int fd, struct admin_connection **ret) {
     const struct config *config = manager_config(admin->options.manager);
     _cleanup_close_ int owned = fd, pidfd = -1;
     _cleanup_(cleanup_connection_free) struct admin_connection *connection =
@@ -129,12 +147,13 @@ static int add_connection(struct admin *admin, int fd) {
         return r;
     LIST_INSERT_HEAD(&admin->connections, connection, link);
     admin->n_connections++;
-    steal_pointer(connection);
+    *ret = steal_pointer(connection);
     return 0;
 }
 
 static void on_accepted(void *data, int fd) {
-    int r = add_connection(data, fd);
+    struct admin_connection *connection;
+    int r = admin_add_connection(data, fd, &connection);
 
     if (r < 0)
         log_debug("admin socket: connection refused: %s", strerror(-r));
@@ -148,7 +167,10 @@ int admin_new(const struct admin_options *options, int listen_fd, struct admin *
     if (!admin)
         return -ENOMEM;
     admin->options = *options;
+    admin->keeper.next_id = 1;
     LIST_INIT(&admin->connections);
+    if (options->fdstore)
+        admin_resume_kept(admin, options->fdstore);
     r = listener_new(options->base, steal_fd(&owned), on_accepted, admin, &admin->listener);
     if (r < 0)
         return r;
@@ -160,7 +182,7 @@ void admin_free(struct admin *admin) {
     struct admin_connection *connection;
 
     while ((connection = LIST_FIRST(&admin->connections)))
-        end_connection(connection);
+        take_out(connection);
     cleanup_listener_free(&admin->listener);
     free(admin);
 }

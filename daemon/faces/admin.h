@@ -14,6 +14,7 @@ struct admin;
 struct admin_options {
     struct event_base *base;
     struct manager *manager;
+    struct fdstore *fdstore;                        /* has the monitors that the last daemon left */
     int64_t started_usec;                           /* CLOCK_REALTIME */
     int (*reload)(void *data, struct error *error); /* reads the configuration again */
     void *data;

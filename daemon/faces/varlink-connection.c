@@ -1,13 +1,12 @@
 /*
  * Varlink connection: see varlink-connection.h.
  */
-#include "daemon/faces/varlink-connection.h"
+#include "daemon/faces/varlink-private.h"
 
 #include "daemon/core/clock.h"
 
 #include <errno.h>
 #include <event2/buffer.h>
-#include <event2/bufferevent.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,27 +23,8 @@
  * parse as many takes no longer than a turn. */
 #define TOKENS_MAX 8192u
 
-struct varlink_connection {
-    struct bufferevent *socket;
-    struct event *later; /* for the next pass of the loop, after it has looked at all sockets */
-    struct event *clock; /* until the first call comes, or the rest of one */
-    uint32_t request_timeout;
-    const struct varlink_events *events;
-    void *data;
-    struct varlink_stream *stream; /* the reply that is under way */
-    size_t scanned;                /* bytes of input that are known to hold no NUL */
-    bool called;                   /* the first call has come */
-    bool at_end;                   /* the peer sends nothing more */
-    bool finishing;
-    const char *cut_off; /* why */
-};
-
 static struct evbuffer *input_of(const struct varlink_connection *connection) {
     return bufferevent_get_input(connection->socket);
-}
-
-size_t varlink_backlog(const struct varlink_connection *connection) {
-    return evbuffer_get_length(bufferevent_get_output(connection->socket));
 }
 
 /* Has the loop come back to the connection after a time. */
@@ -66,59 +46,17 @@ void varlink_cut_off(struct varlink_connection *connection, const char *why) {
     run_later(connection);
 }
 
-void varlink_write(struct varlink_connection *connection, const void *data, size_t size) {
-    if (bufferevent_write(connection->socket, data, size) < 0)
-        varlink_cut_off(connection, "no memory for a reply");
-}
-
-void varlink_write_json(struct varlink_connection *connection, json_t *json) {
-    _cleanup_free_ char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
-
-    json_decref(json);
-    if (text)
-        varlink_write(connection, text, strlen(text));
-    else
-        varlink_cut_off(connection, "no memory for a reply");
-}
-
-static void send_message(struct varlink_connection *connection, json_t *message) {
-    varlink_write_json(connection, message);
-    varlink_write(connection, "", 1);
-}
-
-void varlink_send(struct varlink_connection *connection, json_t *parameters, bool continues) {
-    json_t *message = json_pack("{s:o}", "parameters", parameters);
-
-    if (message && continues)
-        json_object_set_new(message, "continues", json_true());
-    send_message(connection, message);
-}
-
-void varlink_reply(const struct varlink_call *call, json_t *parameters) {
-    if (call->oneway)
-        json_decref(parameters);
-    else
-        varlink_send(call->connection, parameters, false);
-}
-
-void varlink_error(const struct varlink_call *call, const char *error, json_t *parameters) {
-    if (call->oneway)
-        json_decref(parameters);
-    else
-        send_message(call->connection,
-                     json_pack("{s:s, s:o}", "error", error, "parameters", parameters));
-}
-
-void varlink_invalid_parameter(const struct varlink_call *call, const char *parameter) {
-    varlink_error(call, "org.varlink.service.InvalidParameter",
-                  json_pack("{s:s}", "parameter", parameter));
-}
-
 void varlink_start_stream(const struct varlink_call *call, struct varlink_stream *stream) {
     if (call->oneway)
         stream->free(stream);
     else
         call->connection->stream = stream;
+}
+
+void varlink_resume_stream(struct varlink_connection *connection, struct varlink_stream *stream) {
+    connection->called = true;
+    event_del(connection->clock);
+    connection->stream = stream;
 }
 
 static void end_stream(struct varlink_connection *connection) {
@@ -268,6 +206,14 @@ static void on_moved(struct bufferevent *socket, void *data) {
         run(data);
 }
 
+static void on_written(struct bufferevent *socket, void *data) {
+    const struct varlink_connection *connection = data;
+
+    if (connection->events->drained && varlink_backlog(connection) == 0)
+        connection->events->drained(connection->data);
+    on_moved(socket, data);
+}
+
 static void on_clock(int fd, short what, void *data) {
     struct varlink_connection *connection = data;
 
@@ -312,7 +258,7 @@ static int start_socket(struct varlink_connection *connection, struct event_base
     if (!connection->socket)
         return -ENOMEM;
     steal_fd(&owned);
-    bufferevent_setcb(connection->socket, on_moved, on_moved, on_event, connection);
+    bufferevent_setcb(connection->socket, on_moved, on_written, on_event, connection);
     bufferevent_setwatermark(connection->socket, EV_READ, 0, VARLINK_MESSAGE_MAX + 1);
     bufferevent_setwatermark(connection->socket, EV_WRITE, BACKLOG_LOW, 0);
     bufferevent_set_timeouts(connection->socket, NULL,

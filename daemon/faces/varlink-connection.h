@@ -38,6 +38,8 @@ struct varlink_events {
     /* The peer is gone, or is cut off (@why is the reason, else NULL): the owner frees the
      * connection. */
     void (*ended)(void *data, const char *why);
+    /* The last byte of the output has gone to the socket. May be NULL. */
+    void (*drained)(void *data);
 };
 
 /* A reply in parts. */
@@ -61,6 +63,9 @@ void varlink_connection_finish(struct varlink_connection *connection);
 /* Makes a call's reply a stream, which becomes the connection's own. */
 void varlink_start_stream(const struct varlink_call *call, struct varlink_stream *stream);
 
+/* On a connection that the last daemon left: the reply that it was in the middle of. */
+void varlink_resume_stream(struct varlink_connection *connection, struct varlink_stream *stream);
+
 /* Each of these takes over @parameters; NULL means that there was no memory for them, and cuts the
  * connection off. */
 void varlink_reply(const struct varlink_call *call, json_t *parameters);
@@ -72,10 +77,14 @@ void varlink_end_stream(struct varlink_connection *connection);
 
 /* For streams: a reply after which others come, the last one, or the pieces of one. */
 void varlink_send(struct varlink_connection *connection, json_t *parameters, bool continues);
+/* As varlink_send() with others to come; it is in the socket when this returns, if there is room. */
+void varlink_send_at_once(struct varlink_connection *connection, json_t *parameters);
 void varlink_write(struct varlink_connection *connection, const void *data, size_t size);
 void varlink_write_json(struct varlink_connection *connection, json_t *json);
 
-/* Bytes that the peer has not read yet. */
+int varlink_fd(const struct varlink_connection *connection);
+
+/* Bytes for which the socket had no room yet. */
 size_t varlink_backlog(const struct varlink_connection *connection);
 
 /* Ends the connection, when the loop comes to it; @why is static. */

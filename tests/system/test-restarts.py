@@ -2,6 +2,7 @@
 """Restarts and kills of the service under load: no client sees an error, and every request takes
 effect once. 20 of them, or 200 with SHMREG_TEST_LONG set."""
 
+import json
 import os
 import re
 import sys
@@ -44,6 +45,16 @@ def stored():
     return int(machine.get_property(SERVICE, "NFileDescriptorStore"))
 
 
+def end_service(number):
+    """Restarts the service, or kills it, by turns; the next daemon runs when this returns."""
+    old = main_pid()
+    if number % 2:
+        machine.run("systemctl", "kill", "--signal=KILL", SERVICE)
+    else:
+        machine.run("systemctl", "restart", SERVICE)
+    wait_for_new_process(old)
+
+
 class RestartsTest(unittest.TestCase):
     def test_nobody_notices_restarts_under_load(self):
         machine.run("shmregctl", "ping")
@@ -53,15 +64,27 @@ class RestartsTest(unittest.TestCase):
         # Each has three connections, which the service manager keeps from their second second on.
         wait_until(lambda: stored() >= 3 * len(USERS), "the clients' sockets are stored")
         for i in range(RESTARTS):
-            old = main_pid()
-            if i % 2:
-                machine.run("systemctl", "kill", "--signal=KILL", SERVICE)
-            else:
-                machine.run("systemctl", "restart", SERVICE)
-            wait_for_new_process(old)
+            end_service(i)
         requests, errors = self.finish(loads)
         print(f"{RESTARTS} restarts survived, {requests} requests, {errors} errors", flush=True)
         self.assertEqual(errors, 0)
+
+    def test_a_monitor_goes_on(self):
+        machine.run("shmregctl", "ping")
+        monitor = machine.start("shmregctl", "--json", "monitor")
+        told = lambda: json.loads(monitor.stdout.readline())
+        self.assertEqual(told()["event"], "subscribed")
+        for number in range(4):
+            wait_until(lambda: stored() == 1, "the monitor's socket is stored")
+            end_service(number)
+            name = f"restarts/{number}"
+            machine.run("shmregctl", "create", name, "4096")
+            machine.run("shmregctl", "destroy", name)
+            events = [(event["event"], event["region"]) for event in (told(), told())]
+            self.assertEqual(events, [("created", name), ("destroyed", name)])
+        machine.terminate(monitor)
+        monitor.communicate(timeout=60)
+        wait_until(lambda: stored() == 0, "the service manager has let go of the socket")
 
     def finish(self, loads):
         requests = errors = 0

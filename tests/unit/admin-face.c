@@ -27,29 +27,50 @@ static struct sockaddr_un address_of(const struct admin_face *face) {
     return address;
 }
 
-void admin_face_init(struct admin_face *face) {
-    struct sockaddr_un address;
+static void serve(struct admin_face *face) {
+    struct sockaddr_un address = address_of(face);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    *face = (struct admin_face){0};
-    signal(SIGPIPE, SIG_IGN);
-    world_init(&face->world);
-    snprintf(face->path, sizeof(face->path), "%s/admin.sock", face->world.runtime);
-    address = address_of(face);
     ck_assert_int_eq(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
     ck_assert_int_eq(listen(fd, 128), 0);
     ck_assert_int_eq(chmod(face->path, 0666), 0);
-    ck_assert_int_eq(chmod(face->world.directory, 0755), 0);
     ck_assert_int_eq(admin_new(
                          &(struct admin_options){
                              .base = face->world.base,
                              .manager = face->world.manager,
+                             .fdstore = &face->world.fdstore,
                              .started_usec = 1,
                              .reload = reload,
                              .data = face,
                          },
                          fd, &face->admin),
                      0);
+}
+
+void admin_face_init(struct admin_face *face) {
+    *face = (struct admin_face){0};
+    signal(SIGPIPE, SIG_IGN);
+    world_init(&face->world);
+    ck_assert_int_eq(chmod(face->world.directory, 0755), 0);
+    snprintf(face->path, sizeof(face->path), "%s/admin.sock", face->world.runtime);
+    serve(face);
+}
+
+void admin_face_stop(struct admin_face *face) {
+    admin_free(face->admin);
+    ck_assert_int_eq(unlink(face->path), 0);
+    world_stop(&face->world);
+}
+
+void admin_face_start(struct admin_face *face, const char *stored_name, int stored_fd) {
+    struct fdstore *store = &face->world.fdstore;
+
+    *store = (struct fdstore){.stored = calloc(1, sizeof(*store->stored)), .n_stored = 1};
+    ck_assert_ptr_nonnull(store->stored);
+    store->stored[0] = (struct stored_fd){.name = strdup(stored_name), .fd = stored_fd};
+    world_start(&face->world);
+    serve(face);
+    fdstore_deinit(store);
 }
 
 void admin_face_deinit(struct admin_face *face) {

@@ -32,6 +32,10 @@ struct admin_client {
 void admin_face_init(struct admin_face *face);
 void admin_face_deinit(struct admin_face *face);
 
+/* What a restart is to it: it ends as it is, and the next daemon is handed one descriptor of that name. */
+void admin_face_stop(struct admin_face *face);
+void admin_face_start(struct admin_face *face, const char *stored_name, int stored_fd);
+
 struct admin_client *admin_client_new(struct admin_face *face, uid_t uid);
 void admin_client_free(struct admin_client *client);
 

@@ -1,9 +1,8 @@
 /*
- * Admin: values that are put and got, whole and in parts, and what a subscriber of Monitor hears.
+ * Admin: values that are put and got, whole and in parts.
  */
 #include "tests/unit/admin-face.h"
 
-#include "daemon/ground/log.h"
 #include "proto/base64.h"
 #include "proto/wire.h"
 
@@ -221,66 +220,7 @@ START_TEST(an_unfinished_value_ends_with_its_connection) {
 }
 END_TEST
 
-static void expect_event(struct admin_client *client, const char *event, const char *region) {
-    json_t *reply = admin_client_receive(client);
-    const json_t *parameters = json_object_get(reply, "parameters");
-
-    ck_assert(json_is_true(json_object_get(reply, "continues")));
-    ck_assert_str_eq(text_of(parameters, "event"), event);
-    ck_assert_str_eq(text_of(parameters, "region"), region);
-    json_decref(reply);
-}
-
-START_TEST(a_subscriber_hears_what_concerns_him) {
-    struct admin_client *user;
-
-    setup();
-    user = admin_client_new(&face, WORLD_UID);
-    json_decref(admin_client_refused(user, "Monitor", "{}", "org.varlink.service.ExpectedMore"));
-    admin_client_send_call(user, "Monitor", "{}", "more");
-    expect_event(user, "subscribed", "");
-    json_decref(admin_client_call(root, "CreateRegion", "{'name': 'hidden', 'size': 1}"));
-    json_decref(
-        admin_client_call(root, "CreateRegion", "{'name': 'shown', 'size': 1, 'mode': '0606'}"));
-    json_decref(admin_client_call(root, "PutValue", "{'name': 'shown', 'data': 'AAAA'}"));
-    json_decref(admin_client_call(root, "SetAttributes", "{'name': 'shown', 'attributes': {}}"));
-    json_decref(admin_client_call(root, "DestroyRegion", "{'name': 'hidden'}"));
-    json_decref(admin_client_call(root, "DestroyRegion", "{'name': 'shown'}"));
-    expect_event(user, "created", "shown");
-    expect_event(user, "published", "shown");
-    expect_event(user, "changed", "shown");
-    expect_event(user, "destroyed", "shown");
-    admin_client_free(user);
-    teardown();
-}
-END_TEST
-
-static bool is_logged(struct world *world, void *data) {
-    (void)world;
-    return log_has(data);
-}
-
-START_TEST(a_subscriber_who_does_not_read_is_cut_off) {
-    char why[] = "a subscriber that does not read";
-    struct admin_client *deaf;
-
-    log_capture();
-    log_set_level(LOG_NOTICE);
-    setup();
-    deaf = admin_client_new(&face, 0);
-    admin_client_send_call(deaf, "Monitor", "{}", "more");
-    json_decref(admin_client_call(root, "CreateRegion", "{'name': 'r', 'size': 1}"));
-    for (unsigned i = 0; i < 20000 && !log_has(why); i++)
-        json_decref(admin_client_call(root, "SetAttributes", "{'name': 'r', 'attributes': {}}"));
-    world_wait(&face.world, is_logged, why);
-    ck_assert_uint_eq(admin_n_connections(face.admin), 1);
-    admin_client_free(deaf);
-    teardown();
-}
-END_TEST
-
 SUITE_MAIN("admin-values", a_small_value_goes_in_and_out_in_one_call,
            a_large_value_appears_whole_with_its_last_part, a_reader_of_parts_keeps_his_version,
            a_part_that_does_not_fit_ends_the_value, a_value_may_name_the_version_it_replaces,
-           an_unfinished_value_ends_with_its_connection, a_subscriber_hears_what_concerns_him,
-           a_subscriber_who_does_not_read_is_cut_off);
+           an_unfinished_value_ends_with_its_connection);
