@@ -1,5 +1,5 @@
 /*
- * clients, status, ping, reload and monitor: the daemon itself
+ * clients, status, ping and reload: the daemon itself
  */
 #include "client/ctl/commands.h"
 
@@ -167,42 +167,4 @@ int command_ping(struct ctl *ctl, const struct invocation *invocation, struct er
 int command_reload(struct ctl *ctl, const struct invocation *invocation, struct error *error) {
     (void)invocation;
     return ctl_call_silently(ctl, "Reload", json_object(), error);
-}
-
-static int print_event_line(json_t *reply, struct error *error) {
-    _cleanup_free_ char *line = NULL, *safe = NULL;
-    const char *event, *region, *reason;
-    char now[TIME_TEXT_MAX];
-    json_int_t version;
-    int r = ctl_unpack(reply, error, "{s:s, s:s, s:I, s:s}", "event", &event, "region", &region,
-                       "version", &version, "reason", &reason);
-
-    if (r < 0)
-        return r;
-    /* Of no region: nothing for people. */
-    if (!*region)
-        return 0;
-    time_format((int64_t)time(NULL) * USEC_PER_SEC, now);
-    if (asprintf(&line, "%s %-9s %s version %" JSON_INTEGER_FORMAT " (%s)", now, event, region,
-                 version, reason) < 0)
-        line = NULL;
-    safe = line ? text_escape(line) : NULL;
-    if (!safe)
-        return error_set(error, -ENOMEM, "no memory for a line");
-    puts(safe);
-    return 0;
-}
-
-static int print_event(struct ctl *ctl, json_t *reply, void *data, struct error *error) {
-    int r = ctl->json ? ctl_print_json(reply, error) : print_event_line(reply, error);
-
-    (void)data;
-    if (r == 0 && fflush(stdout) == EOF)
-        return error_set(error, -EIO, "cannot write standard output: %s", strerror(errno));
-    return r;
-}
-
-int command_monitor(struct ctl *ctl, const struct invocation *invocation, struct error *error) {
-    (void)invocation;
-    return ctl_stream(ctl, "Monitor", json_object(), VARLINK_NO_TIMEOUT, print_event, NULL, error);
 }

@@ -220,6 +220,7 @@ const struct command commands[] = {
         .name = "monitor",
         .arguments = "",
         .summary = "Print what happens to regions, until interrupted",
+        .help = "It waits for a daemon that is away, and says that it may have missed something.",
         .run = command_monitor,
     },
     {

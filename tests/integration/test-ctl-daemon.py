@@ -83,6 +83,31 @@ class TheDaemon(Case):
         self.assertIn(b"Broken pipe", process.stderr.read())
         process.stderr.close()
 
+    def test_monitor_waits_for_the_daemon(self):
+        process = self.monitor("--json")
+        events = lambda: json.loads(process.stdout.readline())["event"]
+        self.assertEqual(events(), "subscribed")
+        daemon.process.kill()
+        daemon.process.wait(TIMEOUT)
+        self.assertIn(b"waiting", process.stderr.readline())
+        daemon.run()
+        self.assertEqual([events(), events()], ["missed", "subscribed"])
+        self.succeed("create", "m", "1")
+        self.assertEqual(events(), "created")
+        process.kill()
+        process.communicate()
+
+    def test_monitor_does_not_wait_for_nobody(self):
+        process = self.monitor()
+        self.lines_until(process, b"created")
+        daemon.process.kill()
+        daemon.process.wait(TIMEOUT)
+        process.stdout.close()
+        self.assertEqual(process.wait(TIMEOUT), 1)
+        self.assertIn(b"Broken pipe", process.stderr.read())
+        process.stderr.close()
+        daemon.run()
+
 
 class CommandLine(Case):
     def test_usage_errors(self):
