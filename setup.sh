@@ -155,7 +155,8 @@ build_libfuzzer() {
     -Db_sanitize=address,undefined
 }
 
-# Runs suites of a build directory; sets all_passed to false if meson says so.
+# Runs suites of a build directory; sets all_passed to false if meson says so. Tests mostly wait, for
+# processes and clocks, so there are more of them at a time than processors.
 run_tests() {
   local directory=$1 arguments=() suite
 
@@ -165,7 +166,8 @@ run_tests() {
   rm -f "$directory/meson-logs/testlog.json" 2>/dev/null ||
     as_root rm -f "$directory/meson-logs/testlog.json"
   as_root env "${test_environment[@]}" "${test_prefix[@]}" meson test -C "$directory" --no-rebuild \
-    --print-errorlogs --timeout-multiplier "$timeout_multiplier" "${arguments[@]}" || all_passed=false
+    --print-errorlogs --num-processes $((2 * $(nproc))) \
+    --timeout-multiplier "$timeout_multiplier" "${arguments[@]}" || all_passed=false
   as_root chown -R "$(id -u):$(id -g)" "$directory/meson-logs"
 }
 
