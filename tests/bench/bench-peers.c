@@ -1,6 +1,7 @@
 /*
- * What others notice of a peer that behaves badly: the attach of a good client, alone and while one
- * offender is at work, in turn within one run.
+ * What others notice of peers that behave badly: the attach of a good client, alone and while offenders
+ * are at work, in turn within one run. The daemon has a processor to itself, and the good client goes
+ * before the offenders on the other one: what is measured is the daemon's fairness, not the scheduler's.
  */
 #include "tests/bench/measure.h"
 #include "tests/support/child.h"
@@ -8,12 +9,15 @@
 #include "tests/support/regions.h"
 #include "tests/support/sandbox.h"
 
+#include <sched.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #define OPENS 32u
 #define CHUNKS 6u
+#define OFFENDERS_MAX 8u
 
 static struct test_daemon daemon_;
 static shmreg_conn *conn;
@@ -56,18 +60,41 @@ static void connect_again_and_again(int channel, void *data) {
         close(raw_connect(daemon_.socket));
 }
 
-static void call_without_end(int channel, void *data) {
-    static const char call[] = "{\"method\":\"io.shmreg.Admin.ListRegions\"}";
+static int connect_admin(void) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    static char reply[65536];
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    (void)data;
     strcpy(address.sun_path, daemon_.admin_socket);
     must(connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0);
+    return fd;
+}
+
+static void call_without_end(int channel, void *data) {
+    static const char call[] = "{\"method\":\"io.shmreg.Admin.ListRegions\"}";
+    static char calls[64 * sizeof(call)], reply[65536];
+    int fd = connect_admin();
+
+    (void)data;
+    for (size_t i = 0; i < sizeof(calls); i++)
+        calls[i] = call[i % sizeof(call)];
     channel_say(channel);
     for (;;) {
-        must(send(fd, call, sizeof(call), MSG_NOSIGNAL) > 0);
+        if (send(fd, calls, sizeof(calls), MSG_NOSIGNAL | MSG_DONTWAIT) <= 0)
+            must(recv(fd, reply, sizeof(reply), 0) > 0);
+        while (recv(fd, reply, sizeof(reply), MSG_DONTWAIT) > 0)
+            ;
+    }
+}
+
+static void call_byte_by_byte(int channel, void *data) {
+    static const char call[] = "{\"method\":\"org.varlink.service.GetInfo\"}";
+    static char reply[65536];
+    int fd = connect_admin();
+
+    (void)data;
+    channel_say(channel);
+    for (size_t i = 0;; i++) {
+        must(send(fd, &call[i % sizeof(call)], 1, MSG_NOSIGNAL) == 1);
         while (recv(fd, reply, sizeof(reply), MSG_DONTWAIT) > 0)
             ;
     }
@@ -87,19 +114,39 @@ static void attach_round(struct series *series) {
     series_add(series, total, OPENS);
 }
 
-/* By chunks: what an offender has sent would still be there while he is merely stopped. */
-static void measure(const char *what, child_function offend) {
-    alone.count = beside.count = 0;
-    for (unsigned i = 0; i < CHUNKS; i++) {
-        struct child offender;
+/* Whatever the good client's class is, the offender is behind it. */
+static void step_back(pid_t pid) {
+    struct sched_param param;
 
-        for (unsigned k = measure_rounds() / CHUNKS; k > 0; k--)
-            attach_round(&alone);
-        offender = child_start(USER(20001), offend, NULL);
-        channel_hear(offender.channel);
-        for (unsigned k = measure_rounds() / CHUNKS; k > 0; k--)
-            attach_round(&beside);
-        child_kill(&offender);
+    ck_assert_int_eq(sched_getparam(0, &param), 0);
+    if (param.sched_priority > 1) {
+        param.sched_priority--;
+        ck_assert_int_eq(sched_setparam(pid, &param), 0);
+    } else {
+        ck_assert_int_eq(setpriority(PRIO_PROCESS, (id_t)pid, 10), 0);
+    }
+}
+
+static void measure_rounds_of(struct series *series) {
+    for (unsigned i = measure_rounds() / CHUNKS; i > 0; i--)
+        attach_round(series);
+}
+
+/* By chunks: what an offender has sent would still be there while he is merely stopped. */
+static void measure(const char *what, unsigned count, child_function offend) {
+    struct child offenders[OFFENDERS_MAX];
+
+    alone.count = beside.count = 0;
+    for (unsigned chunk = 0; chunk < CHUNKS; chunk++) {
+        measure_rounds_of(&alone);
+        for (unsigned i = 0; i < count; i++) {
+            offenders[i] = child_start(USER(20001), offend, NULL);
+            step_back(offenders[i].pid);
+            channel_hear(offenders[i].channel);
+        }
+        measure_rounds_of(&beside);
+        for (unsigned i = 0; i < count; i++)
+            child_kill(&offenders[i]);
     }
     print_ratio(what, &alone, &beside);
 }
@@ -108,10 +155,15 @@ START_TEST(peers) {
     daemon_start(&daemon_);
     conn = connect_to(&daemon_);
     create_region(conn, "region", 65536, SHMREG_OPTIONS(.mode = 0644));
-    measure("requests sent ahead", send_ahead);
-    measure("replies never read", never_read);
-    measure("connects without end", connect_again_and_again);
-    measure("admin calls without end", call_without_end);
+    pin(0, 0);
+    pin(daemon_.pid, count_processors() - 1);
+    measure("replies never read", 1, never_read);
+    measure("one byte at a time", 1, call_byte_by_byte);
+    measure("requests sent ahead", 1, send_ahead);
+    measure("8 send requests ahead", OFFENDERS_MAX, send_ahead);
+    measure("connects without end", 1, connect_again_and_again);
+    measure("admin calls sent ahead", 1, call_without_end);
+    measure("8 send admin calls ahead", OFFENDERS_MAX, call_without_end);
     shmreg_disconnect(conn);
     daemon_stop(&daemon_);
 }
