@@ -81,6 +81,9 @@ enum shmreg_lifetime {
     SHMREG_ATTACHED = 2,   /* until `seconds` after its last attachment ended */
     SHMREG_OWNER = 3,      /* until the process that created it exits, however it exits */
     SHMREG_LEASE = 4,      /* until `seconds` pass without shmreg_renew() */
+    SHMREG_CACHE = 5, /* until space is wanted: under a limit, on a full file system, or when the
+                            * host is short of memory. Never while anybody is attached to it or stages a
+                            * version; those not used for longest go first. Be ready for -ENOENT. */
 };
 
 /* When the content of a SHMREG_FILE region is on disk. shmreg_flush() puts it there at any time. */

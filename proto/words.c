@@ -20,7 +20,7 @@ static const struct word huge_pages_[] = {HUGE_PAGES(X)};
 #undef X
 
 const char backing_words[] = "shm, memfd, file";
-const char lifetime_words[] = "persistent, attached, owner, lease";
+const char lifetime_words[] = "persistent, attached, owner, lease, cache";
 const char durability_words[] = "none, interval, publish";
 const char huge_pages_words[] = "2M, 1G";
 

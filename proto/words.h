@@ -21,7 +21,8 @@
     X(PERSISTENT, 1, "persistent") /* until destroyed */                                           \
     X(ATTACHED, 2, "attached")     /* until some seconds after its last attachment ends */         \
     X(OWNER, 3, "owner")           /* until the process that created it exits */                   \
-    X(LEASE, 4, "lease")           /* until it is not renewed in time */
+    X(LEASE, 4, "lease")           /* until it is not renewed in time */                           \
+    X(CACHE, 5, "cache")           /* until space is wanted that nobody attached to it uses */
 
 /* When the content of a file region is on disk. */
 #define DURABILITIES(X)                                                                            \

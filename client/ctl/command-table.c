@@ -11,7 +11,7 @@
 #define ATTRIBUTES                                                                                 \
     { "attributes", "JSON", "an object of up to 4 KiB" }
 #define LIFETIME                                                                                   \
-    { "lifetime", "RULE", "persistent, attached or lease (default: persistent)" }
+    { "lifetime", "RULE", "persistent, attached, lease or cache (default: persistent)" }
 #define SECONDS                                                                                    \
     { "seconds", "TIME", "duration of a lease, linger of attached (90, 5m, 3h, 2d)" }
 #define SYNC_BLOCK                                                                                 \

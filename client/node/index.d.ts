@@ -19,7 +19,7 @@
 import { EventEmitter } from 'node:events';
 
 export type Backing = 'shm' | 'memfd' | 'file';
-export type Lifetime = 'persistent' | 'attached' | 'owner' | 'lease';
+export type Lifetime = 'persistent' | 'attached' | 'owner' | 'lease' | 'cache';
 export type Durability = 'none' | 'interval' | 'publish';
 export type Right = 'read' | 'write' | 'manage';
 export type News = 'published' | 'resized' | 'sealed' | 'destroyed';

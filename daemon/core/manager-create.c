@@ -146,21 +146,6 @@ enum backing manager_backing(const struct manager *manager, const struct region_
     return spec->huge_pages ? BACKING_MEMFD : manager->config->default_backing;
 }
 
-int manager_new_segment(struct manager *manager, uid_t uid, enum backing backing,
-                        enum huge_pages huge_pages, uint64_t id, uint32_t version, uint64_t size,
-                        uint64_t max_size, struct segment **ret, struct error *error) {
-    uint64_t page_size = huge_pages_size(huge_pages);
-    struct charge charge;
-    int r;
-
-    max_size = (max_size + page_size - 1) / page_size * page_size;
-    r = quota_charge(manager->quota, uid, LIMIT_BYTES, max_size, &charge, error);
-    if (r < 0)
-        return r;
-    return segment_new(&manager->places, backing, huge_pages, id, version, size, max_size, &charge,
-                       ret, error);
-}
-
 int manager_record(struct manager *manager, const struct region *region, struct error *error) {
     _cleanup_free_ char *text = region_record_format(region);
     char key[RECORD_KEY_MAX];

@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include "daemon/core/cache.h"
 #include "daemon/core/manager.h"
 #include "daemon/core/meta.h"
 #include "daemon/core/prelude.h"
@@ -31,6 +32,7 @@ struct manager {
     struct segment_places places;
     void *regions; /* tsearch(3) tree by name */
     unsigned n_regions;
+    struct cache cache;
     TAILQ_HEAD(, client) clients;
     LIST_HEAD(, observer) observers;
     struct prelude prelude;
@@ -151,6 +153,10 @@ enum backing manager_backing(const struct manager *manager, const struct region_
 int manager_new_segment(struct manager *manager, uid_t uid, enum backing backing,
                         enum huge_pages huge_pages, uint64_t id, uint32_t version, uint64_t size,
                         uint64_t max_size, struct segment **ret, struct error *error);
+
+/* segment_write(). Both end regions of lifetime `cache` where no space is left. */
+int manager_write_segment(struct manager *manager, const struct segment *segment, uint64_t offset,
+                          const void *data, size_t size, struct error *error);
 
 /* Writes the record of a holder, so that it still counts after a restart of the daemon; or ends the
  * attachment, record and all, which is all but the lifetime of its region. */

@@ -9,6 +9,7 @@
 #include "daemon/core/manager-private.h"
 
 #include "daemon/core/attachment.h"
+#include "daemon/core/cache.h"
 #include "daemon/core/clock.h"
 #include "daemon/core/durability.h"
 #include "daemon/core/reaper.h"
@@ -160,6 +161,7 @@ static int publish_version(struct stage *stage, struct region *region, struct ho
     segment_remove(old);
     segment_unref(old);
     durability_changed(region);
+    cache_used(region);
     manager_notify(manager, REGION_PUBLISHED, region, "published");
     return 0;
 }
@@ -242,7 +244,9 @@ int manager_read(struct manager *manager, const struct caller *caller, const cha
     struct region *region;
     int r = manager_find_with(manager, caller, name, RIGHT_READ, &region, error);
 
-    if (r == 0)
-        *ret = segment_ref(region->segment);
-    return r;
+    if (r < 0)
+        return r;
+    cache_used(region);
+    *ret = segment_ref(region->segment);
+    return 0;
 }

@@ -64,7 +64,7 @@ static void fill_defaults(const struct manager *manager, struct region_spec *spe
         spec->max_size = spec->size;
 }
 
-static int try_stage(struct manager *manager, uid_t charged_uid, const struct region *region,
+static int try_stage(struct manager *manager, uid_t charged_uid, struct region *region,
                      const struct region_spec *spec, struct stage **ret, struct error *error) {
     _cleanup_(cleanup_stage_free) struct stage *stage = NULL;
     uint64_t id;
@@ -75,7 +75,8 @@ static int try_stage(struct manager *manager, uid_t charged_uid, const struct re
     r = stage_new(manager, id, spec, &stage);
     if (r < 0)
         return error_set(error, r, "no memory for a stage");
-    stage->region_id = region ? region->id : 0;
+    if (region)
+        stage_aim(stage, region);
     r = manager_new_segment(manager, charged_uid, spec->backing, spec->huge_pages, id, 1,
                             spec->size, spec->max_size, &stage->segment, error);
     if (r < 0)
@@ -84,7 +85,7 @@ static int try_stage(struct manager *manager, uid_t charged_uid, const struct re
     return 0;
 }
 
-static int make_stage(struct manager *manager, uid_t charged_uid, const struct region *region,
+static int make_stage(struct manager *manager, uid_t charged_uid, struct region *region,
                       const struct region_spec *spec, struct stage **ret, struct error *error) {
     unsigned attempts = 0;
     int r;

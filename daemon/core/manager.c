@@ -163,6 +163,7 @@ int manager_new(const struct manager_options *options, struct manager **ret, str
     manager->base = options->base;
     manager->config = options->config;
     manager->places = (struct segment_places){.shm_directory = -1, .file_directory = -1};
+    cache_init(&manager->cache);
     TAILQ_INIT(&manager->clients);
     LIST_INIT(&manager->observers);
     prelude_init(&manager->prelude);
@@ -173,6 +174,7 @@ int manager_new(const struct manager_options *options, struct manager **ret, str
         quota_new(options->config, &manager->quota) < 0 ||
         processes_new(options->base, &manager->processes) < 0)
         return error_set(error, -ENOMEM, "no memory for the manager");
+    quota_set_relief(manager->quota, &(struct quota_relief){cache_relieve, manager});
     if (removals_new(options->base, &manager->places.removals) < 0)
         return error_set(error, -ENOMEM, "no memory for the manager");
     r = workers_new(options->base, &manager->workers);

@@ -190,6 +190,11 @@ int manager_resize(struct manager *manager, const struct caller *caller, const c
 int manager_seal(struct manager *manager, const struct caller *caller, const char *name,
                  struct error *error);
 
+/* The host is short of memory: ends regions of lifetime `cache` that are idle, the least recently used
+ * first, until @percent of the bytes that all of them are charged are given back; at least one, if there is
+ * one. Returns how many. */
+unsigned manager_relieve_pressure(struct manager *manager, unsigned percent);
+
 int manager_set_access(struct manager *manager, const struct caller *caller, const char *name,
                        const uint32_t *mode, const char *acl, struct error *error);
 int manager_set_attributes(struct manager *manager, const struct caller *caller, const char *name,

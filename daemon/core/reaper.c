@@ -3,6 +3,7 @@
  */
 #include "daemon/core/reaper.h"
 
+#include "daemon/core/cache.h"
 #include "daemon/core/clock.h"
 #include "daemon/core/manager-private.h"
 #include "daemon/ground/log.h"
@@ -77,7 +78,9 @@ static void on_owner_ended(struct process_watch *watch) {
 int reaper_start(struct region *region, struct process *owner, struct error *error) {
     uint64_t now = boottime_usec();
 
-    if (region->lifetime == LIFETIME_PERSISTENT)
+    if (region->lifetime == LIFETIME_CACHE)
+        cache_enter(region);
+    if (region->lifetime == LIFETIME_PERSISTENT || region->lifetime == LIFETIME_CACHE)
         return 0;
     region->timer = evtimer_new(region->manager->base, on_timer, region);
     if (!region->timer)
@@ -104,11 +107,13 @@ int reaper_start(struct region *region, struct process *owner, struct error *err
 
 void reaper_stop(struct region *region) {
     process_watch_stop(&region->owner);
+    cache_leave(region);
     if (region->timer)
         stop_clock(region);
 }
 
 void reaper_attachments_changed(struct region *region) {
+    cache_used(region);
     if (region->lifetime != LIFETIME_ATTACHED || region->ended)
         return;
     if (LIST_EMPTY(&region->attachments))

@@ -2,7 +2,8 @@
  * Reaper: ends regions when the rule that keeps them does
  *
  * `attached`: a clock runs while nothing is attached. `lease`: a clock runs from each renewal.
- * `owner`: the owner's process is watched. Nothing is polled: an idle daemon sleeps.
+ * `owner`: the owner's process is watched. Nothing is polled: an idle daemon sleeps. `cache`: see
+ * cache.h.
  */
 #pragma once
 

@@ -3,6 +3,7 @@
  */
 #include "daemon/core/reconcile.h"
 
+#include "daemon/core/cache.h"
 #include "daemon/core/manager-private.h"
 #include "daemon/core/reaper.h"
 #include "daemon/core/restore.h"
@@ -114,6 +115,8 @@ int reconcile(struct manager *manager, struct fdstore *fdstore, struct error *er
         r = restore_sessions(manager, error);
     if (r == 0)
         r = start_lifetimes(manager, error);
+    if (r == 0)
+        r = cache_settle(manager, error);
     if (r == 0)
         r = sweep(manager, fdstore, error);
     if (r == 0)

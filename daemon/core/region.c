@@ -3,6 +3,7 @@
  */
 #include "daemon/core/region.h"
 
+#include "daemon/core/cache.h"
 #include "daemon/core/clock.h"
 
 #include <stdlib.h>
@@ -16,6 +17,7 @@ void region_unref(struct region *region) {
     if (--region->references > 0)
         return;
     process_watch_stop(&region->owner);
+    cache_leave(region);
     if (region->timer)
         event_free(region->timer);
     if (region->sync_timer)

@@ -46,6 +46,10 @@ struct region {
     struct event *timer;                    /* while a deadline runs */
     LIST_HEAD(, attachment) attachments;
     unsigned readers, writers;
+    unsigned stages;    /* that may become its next version */
+    uint64_t used_usec; /* lifetime `cache`: last use, 0 before the first; see cache.h */
+    bool idle;          /* and it is in the list of those that may go */
+    TAILQ_ENTRY(region) idle_link;
     enum durability durability;
     uint32_t durability_seconds; /* of `interval`, for which the rest is, too */
     struct event *sync_timer;    /* NULL before the first change */

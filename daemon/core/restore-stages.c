@@ -77,6 +77,7 @@ static int charge(struct manager *manager, const struct stage_record *record, st
 static int restore_stage(struct restorer *restorer, const struct stage_record *record,
                          struct error *error) {
     struct manager *manager = restorer->manager;
+    struct region *region;
     struct client *client;
     struct stage *stage;
     int r;
@@ -87,7 +88,10 @@ static int restore_stage(struct restorer *restorer, const struct stage_record *r
     if (r < 0)
         return r;
     stage->region_id = record->region_id;
-    r = restore_segment(restorer, record, find_region(manager, record), &stage->segment, error);
+    region = find_region(manager, record);
+    if (region)
+        stage_aim(stage, region);
+    r = restore_segment(restorer, record, region, &stage->segment, error);
     if (r == 0)
         r = restore_client(manager, record->uid, record->client_id, &record->process, &client);
     if (r == -ESRCH)

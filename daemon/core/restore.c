@@ -4,6 +4,7 @@
 #include "daemon/core/restore-private.h"
 
 #include "daemon/core/attachment.h"
+#include "daemon/core/cache.h"
 #include "daemon/core/durability.h"
 #include "daemon/core/manager-private.h"
 #include "daemon/core/policy.h"
@@ -137,6 +138,7 @@ static int restore_region(struct restorer *restorer, const struct region_record 
         r = manager_insert(manager, region);
     if (r < 0)
         return r;
+    cache_remember(region);
     durability_changed(steal_pointer(region));
     return 0;
 }

@@ -98,6 +98,10 @@ static int memfd_remove(struct segment *segment) {
     return fdstore_available() ? fdstore_drop(name) : 0;
 }
 
+static int memfd_set_times(const struct segment *segment, const struct timespec times[2]) {
+    return futimens(segment->fd, times) < 0 ? -errno : 0;
+}
+
 const struct segment_ops segment_memfd_ops = {
     .create = memfd_create_segment,
     .open = memfd_open,
@@ -105,4 +109,5 @@ const struct segment_ops segment_memfd_ops = {
     .seal = memfd_seal,
     .sync = memfd_sync,
     .remove = memfd_remove,
+    .set_times = memfd_set_times,
 };

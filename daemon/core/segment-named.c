@@ -80,6 +80,13 @@ static int named_remove(struct segment *segment) {
     return unlinkat(directory_of(segment), name, 0) < 0 ? -errno : 0;
 }
 
+static int named_set_times(const struct segment *segment, const struct timespec times[2]) {
+    char name[SEGMENT_NAME_MAX];
+
+    segment_name(segment, name);
+    return utimensat(directory_of(segment), name, times, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+}
+
 const struct segment_ops segment_named_ops = {
     .create = named_create,
     .open = named_open,
@@ -87,4 +94,5 @@ const struct segment_ops segment_named_ops = {
     .grow = named_grow,
     .sync = named_sync,
     .remove = named_remove,
+    .set_times = named_set_times,
 };

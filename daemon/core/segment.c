@@ -205,6 +205,38 @@ int segment_sync(const struct segment *segment, bool content, struct error *erro
     return r < 0 ? error_set(error, r, "cannot sync a segment: %s", strerror(-r)) : 0;
 }
 
+void segment_set_used(const struct segment *segment, uint64_t usec) {
+    const struct timespec times[] = {
+        {.tv_sec = (time_t)(usec / 1000000), .tv_nsec = (long)(usec % 1000000 * 1000)},
+        {.tv_nsec = UTIME_OMIT},
+    };
+
+    if (segment->ops->set_times)
+        segment->ops->set_times(segment, times);
+}
+
+static int inspect(const struct segment *segment, struct stat *ret) {
+    _cleanup_close_ int fd = segment_open(segment, O_RDONLY | O_NONBLOCK, NULL);
+
+    if (fd < 0)
+        return fd;
+    return fstat(fd, ret) < 0 ? -errno : 0;
+}
+
+uint64_t segment_used(const struct segment *segment) {
+    struct stat status;
+
+    if (!segment->ops->set_times || inspect(segment, &status) < 0)
+        return 0;
+    return (uint64_t)status.st_atim.tv_sec * 1000000 + (uint64_t)status.st_atim.tv_nsec / 1000;
+}
+
+bool segment_has_pages(const struct segment *segment) {
+    struct stat status;
+
+    return inspect(segment, &status) == 0 && status.st_blocks > 0;
+}
+
 int segment_rename(struct segment *segment, uint64_t id, uint32_t version, struct error *error) {
     const struct segment old = *segment;
     char from[SEGMENT_NAME_MAX], to[SEGMENT_NAME_MAX];

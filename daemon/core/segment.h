@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 #include <systemd/sd-id128.h>
+#include <time.h>
 
 #include "daemon/core/quota.h"
 #include "proto/cleanup.h"
@@ -61,6 +62,8 @@ struct segment_ops {
     int (*seal)(const struct segment *segment);               /* NULL: the kernel cannot */
     int (*sync)(const struct segment *segment, bool content); /* name on disk, and content */
     int (*remove)(struct segment *segment);                   /* takes the name */
+    /* Sets its access time, futimens(2); NULL: somebody else does. */
+    int (*set_times)(const struct segment *segment, const struct timespec times[2]);
 };
 
 extern const struct segment_ops segment_named_ops, segment_memfd_ops, segment_adopted_ops;
@@ -133,6 +136,12 @@ int segment_seal(const struct segment *segment, struct error *error);
 
 /* Puts a file's name on disk, and its @content, too (fsync(2)); the others have no disk. */
 int segment_sync(const struct segment *segment, bool content, struct error *error);
+
+/* When it was used last, in microseconds since 1970: kept as its access time, for whatever that is worth
+ * (0: it is not known). Whether it has any memory yet. */
+void segment_set_used(const struct segment *segment, uint64_t usec);
+uint64_t segment_used(const struct segment *segment);
+bool segment_has_pages(const struct segment *segment);
 
 /* Makes it the given version of the given region. -EBUSY: something else has its name. */
 int segment_rename(struct segment *segment, uint64_t id, uint32_t version, struct error *error);

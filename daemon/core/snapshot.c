@@ -3,6 +3,7 @@
  */
 #include "daemon/core/snapshot.h"
 
+#include "daemon/core/cache.h"
 #include "daemon/core/copy.h"
 #include "daemon/core/manager-private.h"
 #include "daemon/ground/worker.h"
@@ -169,6 +170,7 @@ int manager_snapshot(struct manager *manager, const struct caller *caller, struc
                      const char *source, const struct region_spec *spec,
                      const struct snapshot_listener *listener, struct snapshot **ret,
                      struct region **ret_region, struct error *error) {
+    _cleanup_(cleanup_region_unref) struct region *held = NULL;
     struct region_spec complete;
     struct region *from;
     int r = manager_find_with(manager, caller, source, RIGHT_READ, &from, error);
@@ -180,5 +182,8 @@ int manager_snapshot(struct manager *manager, const struct caller *caller, struc
         r = manager_check_new(manager, caller, client, &complete, false, ret_region, error);
     if (r < 0 || *ret_region)
         return r;
+    /* Room for the copy is not made at the cost of the original. */
+    held = region_ref(from);
+    cache_used(from);
     return begin(manager, caller, client, from->segment, &complete, listener, ret, error);
 }

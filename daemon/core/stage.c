@@ -3,6 +3,9 @@
  */
 #include "daemon/core/stage.h"
 
+#include "daemon/core/cache.h"
+#include "daemon/core/manager-private.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +30,20 @@ int stage_new(struct manager *manager, uint64_t id, const struct region_spec *sp
     return 0;
 }
 
+void stage_aim(struct stage *stage, struct region *region) {
+    stage->region_id = region->id;
+    region->stages++;
+    cache_used(region);
+}
+
+static void release_aim(const struct stage *stage) {
+    struct region *region =
+        stage->region_id ? manager_lookup(stage->manager, stage->spec.name) : NULL;
+
+    if (region && region->id == stage->region_id)
+        region->stages--;
+}
+
 void stage_give(struct stage *stage, struct client *client) {
     stage->client = client;
     LIST_INSERT_HEAD(&client->stages, stage, link);
@@ -37,6 +54,7 @@ void stage_forget(struct stage *stage) {
         LIST_REMOVE(stage, link);
     if (stage->segment)
         segment_unref(stage->segment);
+    release_aim(stage);
     charge_release(&stage->charge);
     free((char *)stage->spec.name);
     free((char *)stage->spec.acl);
@@ -55,7 +73,7 @@ int stage_write(struct stage *stage, uint64_t offset, const void *data, size_t s
     if (offset > stage->segment->size || size > stage->segment->size - offset)
         return error_set(error, -EINVAL, "bytes past the %llu that were announced for '%s'",
                          (unsigned long long)stage->segment->size, stage->spec.name);
-    return segment_write(stage->segment, offset, data, size, error);
+    return manager_write_segment(stage->manager, stage->segment, offset, data, size, error);
 }
 
 struct stage *client_find_stage(const struct client *client, uint64_t id) {

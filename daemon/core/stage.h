@@ -24,6 +24,9 @@ struct stage {
 int stage_new(struct manager *manager, uint64_t id, const struct region_spec *spec,
               struct stage **ret);
 
+/* Makes it one for a region that exists, which does not go for want of space meanwhile. */
+void stage_aim(struct stage *stage, struct region *region);
+
 /* Makes it the client's. */
 void stage_give(struct stage *stage, struct client *client);
 

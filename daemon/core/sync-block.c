@@ -32,13 +32,14 @@ static int init_lock(pthread_mutex_t *lock) {
 }
 
 /* Made here and copied there: a mutex that nobody has used yet is the same at any address. */
-static int write_block(const struct segment *segment, struct error *error) {
+static int write_block(struct manager *manager, const struct segment *segment,
+                       struct error *error) {
     struct sync_block block = {.magic = SYNC_BLOCK_MAGIC, .layout = SYNC_BLOCK_LAYOUT};
     int r = init_lock(&block.lock);
 
     if (r < 0)
         return error_set(error, r, "cannot make a lock: %s", strerror(-r));
-    return segment_write(segment, 0, &block, sizeof(block), error);
+    return manager_write_segment(manager, segment, 0, &block, sizeof(block), error);
 }
 
 int sync_block_make(struct manager *manager, struct region *region, struct error *error) {
@@ -46,7 +47,7 @@ int sync_block_make(struct manager *manager, struct region *region, struct error
                                 region->id, SYNC_BLOCK_VERSION, SYNC_BLOCK_SIZE, SYNC_BLOCK_SIZE,
                                 &region->sync_block, error);
 
-    return r < 0 ? r : write_block(region->sync_block, error);
+    return r < 0 ? r : write_block(manager, region->sync_block, error);
 }
 
 static int take_block(struct manager *manager, struct region *region, struct fdstore *fdstore,
@@ -84,11 +85,12 @@ static int replace_block(struct manager *manager, struct region *region, struct 
 }
 
 /* A daemon killed in here leaves a block that is empty, and that no client has taken for one. */
-static int complete_block(const struct segment *segment, struct error *error) {
+static int complete_block(struct manager *manager, const struct segment *segment,
+                          struct error *error) {
     uint64_t magic;
     int r = segment_read(segment, offsetof(struct sync_block, magic), &magic, sizeof(magic), error);
 
-    return r < 0 || magic == SYNC_BLOCK_MAGIC ? r : write_block(segment, error);
+    return r < 0 || magic == SYNC_BLOCK_MAGIC ? r : write_block(manager, segment, error);
 }
 
 int sync_block_restore(struct manager *manager, struct region *region, struct fdstore *fdstore,
@@ -102,7 +104,7 @@ int sync_block_restore(struct manager *manager, struct region *region, struct fd
                   "region '%s': a writer resized its sync block: %s", region->name, error->text);
         return 0;
     }
-    return r < 0 ? r : complete_block(region->sync_block, error);
+    return r < 0 ? r : complete_block(manager, region->sync_block, error);
 }
 
 int sync_block_open(const struct region *region, uint32_t access, int *ret, struct error *error) {

@@ -77,7 +77,7 @@ static struct operation decode(const struct model *model, const uint8_t *bytes) 
     static const uint64_t limits[8] = {LIMIT_NONE, LIMIT_NONE, LIMIT_NONE, 0, 1, 3, 12000, 100000};
     static const uint32_t modes[16] = {0600, 0644, 0666, 0666, 0604, 0602, 0666, 0,
                                        0600, 0600, 0606, 0660, 0666, 0666, 0666, 0700};
-    static const uint32_t lifetimes[16] = {0, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 4, 4, 4, 0, 5};
+    static const uint32_t lifetimes[16] = {0, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 4, 4, 4, 0, 6};
     static const uint32_t backings[16] = {0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 1, 1, 4};
     static const uint32_t all_seconds[4] = {0, 3600, 7200, 3600};
     static const uint8_t acls[16] = {0, 0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, ACLS - 1};

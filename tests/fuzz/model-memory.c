@@ -16,7 +16,7 @@ static void check_spec(struct model *model, const struct operation *operation, b
     model_fault(model, operation->name >= NAMES, -EINVAL);
     check_size(model, operation);
     model_fault(model, operation->backing > BACKING_FILE, -EINVAL);
-    model_fault(model, operation->lifetime > LIFETIME_LEASE, -EINVAL);
+    model_fault(model, operation->lifetime > LIFETIME_CACHE, -EINVAL);
     model_fault(model, operation->lifetime == LIFETIME_LEASE && operation->seconds == 0, -EINVAL);
     model_fault(model, operation->lifetime == LIFETIME_OWNER && operation->actor == OPERATOR,
                 -EINVAL);

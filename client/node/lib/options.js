@@ -11,7 +11,7 @@ const MODE_DEFAULT = 0xffffffff;
 const MAX_TIMEOUT = 0x7fffffff;
 
 const BACKINGS = { shm: 1, memfd: 2, file: 3, adopted: 4 };
-const LIFETIMES = { persistent: 1, attached: 2, owner: 3, lease: 4 };
+const LIFETIMES = { persistent: 1, attached: 2, owner: 3, lease: 4, cache: 5 };
 const DURABILITIES = { none: 1, interval: 2, publish: 3 };
 const RIGHTS = { read: 1, write: 2, manage: 4 };
 const NEWS = { published: 1, resized: 2, sealed: 4, destroyed: 8 };

@@ -8,7 +8,7 @@ from typing import Any, Dict, Iterable, Mapping, Optional, Tuple, TypedDict, Uni
 from . import _shmreg
 
 BACKINGS = {None: 0, "shm": 1, "memfd": 2, "file": 3, "adopted": 4}
-LIFETIMES = {"persistent": 1, "attached": 2, "owner": 3, "lease": 4}
+LIFETIMES = {"persistent": 1, "attached": 2, "owner": 3, "lease": 4, "cache": 5}
 DURABILITIES = {None: 0, "none": 1, "interval": 2, "publish": 3}
 HUGE_PAGES = {None: 0, "2M": _shmreg.HUGE_2M, "1G": _shmreg.HUGE_1G}
 
