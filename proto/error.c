@@ -3,6 +3,8 @@
  */
 #include "proto/error.h"
 
+#include "proto/utf8.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -16,4 +18,5 @@ void error_format(struct error *error, int code, const char *format, ...) {
     va_start(arguments, format);
     vsnprintf(error->text, sizeof(error->text), format, arguments);
     va_end(arguments);
+    utf8_trim(error->text);
 }

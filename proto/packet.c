@@ -51,15 +51,14 @@ static void take_descriptors(struct msghdr *message, struct packet_fds *ret) {
     }
 }
 
-int packet_receive(int socket, void *buffer, size_t capacity, struct packet_fds *ret) {
-    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int) * PACKET_FDS_MAX)];
+static int receive(int socket, void *buffer, size_t capacity, void *control, size_t control_size,
+                   struct packet_fds *ret) {
     struct iovec vector = {.iov_base = buffer, .iov_len = capacity};
     struct msghdr message = {
         .msg_iov = &vector,
         .msg_iovlen = 1,
         .msg_control = control,
-        /* Not CMSG_SPACE(): the kernel would put one descriptor more into its padding. */
-        .msg_controllen = CMSG_LEN(sizeof(int) * PACKET_FDS_MAX),
+        .msg_controllen = control_size,
     };
     ssize_t size;
 
@@ -79,4 +78,15 @@ int packet_receive(int socket, void *buffer, size_t capacity, struct packet_fds 
     }
     /* An empty packet looks like the end of the stream, and is taken for it. */
     return (int)size;
+}
+
+int packet_receive(int socket, void *buffer, size_t capacity, struct packet_fds *ret) {
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int) * PACKET_FDS_MAX)];
+
+    /* Not CMSG_SPACE(): the kernel would put one descriptor more into its padding. */
+    return receive(socket, buffer, capacity, control, CMSG_LEN(sizeof(int) * PACKET_FDS_MAX), ret);
+}
+
+int packet_receive_bare(int socket, void *buffer, size_t capacity, struct packet_fds *ret) {
+    return receive(socket, buffer, capacity, NULL, 0, ret);
 }

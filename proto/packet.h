@@ -35,3 +35,6 @@ int packet_send(int socket, const void *data, size_t size, const int *fds, size_
  * @ret, whatever it returns, and the caller's to close.
  */
 int packet_receive(int socket, void *buffer, size_t capacity, struct packet_fds *ret);
+
+/* The same without any descriptors. -EMFILE when there were some: the kernel has dropped them. */
+int packet_receive_bare(int socket, void *buffer, size_t capacity, struct packet_fds *ret);

@@ -4,6 +4,7 @@
 #include "client/ctl/text.h"
 
 #include "proto/cleanup.h"
+#include "proto/utf8.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -122,30 +123,6 @@ void time_format(int64_t usec, char ret[static TIME_TEXT_MAX]) {
         snprintf(ret, TIME_TEXT_MAX, "?");
 }
 
-/* Length of the UTF-8 character at @text, at most its end; 0 if there is none. */
-static size_t character_length(const char *text) {
-    unsigned char lead = (unsigned char)*text;
-    size_t length = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-
-    if (lead > 0xf4)
-        return 0;
-    for (size_t i = 1; i < length; i++)
-        if (((unsigned char)text[i] & 0xc0) != 0x80)
-            return 0;
-    return length;
-}
-
-/* The number of the control character at @text, or -1. All of them are below U+00A0. */
-static int control_character(const char *text, size_t length) {
-    unsigned char first = (unsigned char)text[0];
-
-    if (length == 1 && (first < 0x20 || first == 0x7f))
-        return first;
-    if (length == 2 && first == 0xc2 && (unsigned char)text[1] < 0xa0)
-        return (unsigned char)text[1];
-    return -1;
-}
-
 char *text_escape(const char *text) {
     char *escaped = malloc(strlen(text) * ESCAPE_LENGTH + 1);
     char *out = escaped;
@@ -153,8 +130,8 @@ char *text_escape(const char *text) {
     if (!escaped)
         return NULL;
     while (*text) {
-        size_t length = character_length(text);
-        int control = control_character(text, length);
+        size_t length = utf8_length(text);
+        int control = utf8_control(text);
 
         if (control >= 0)
             out += sprintf(out, "\\u%04x", (unsigned)control);

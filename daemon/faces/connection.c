@@ -242,17 +242,20 @@ static int serve(struct connection *connection, size_t size) {
 static void on_readable(int fd, short what, void *data) {
     struct connection *connection = data;
     struct dispatcher *dispatcher = connection->dispatcher;
-    int r = packet_receive(fd, dispatcher->request, sizeof(dispatcher->request),
-                           &dispatcher->request_fds);
+    uid_t uid = connection->client ? connection->client->caller.uid : DISPOSAL_NOBODY;
+    int r = disposal_receive(uid, fd, dispatcher->request, sizeof(dispatcher->request),
+                             &dispatcher->request_fds);
     bool ends;
 
     (void)what;
     if (r == -EAGAIN)
         return;
+    if (r == -EMFILE)
+        log_cut_off(connection, "no more descriptors are taken from it now");
     if (r == -EBADMSG)
         log_cut_off(connection, "a message that is too large or has too many descriptors");
     ends = r <= 0 || serve(connection, (size_t)r) < 0;
-    disposal_close(&dispatcher->request_fds);
+    disposal_close(uid, &dispatcher->request_fds);
     if (ends)
         end(connection);
 }

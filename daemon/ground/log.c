@@ -6,6 +6,8 @@
  */
 #include "daemon/ground/log.h"
 
+#include "proto/utf8.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -113,6 +115,20 @@ static void to_stderr(int priority, const char *message) {
     while (n < 0 && errno == EINTR);
 }
 
+/* One line of text, whoever wrote what is in it: nothing that a terminal obeys, and valid UTF-8. */
+static void make_harmless(char *text) {
+    while (*text) {
+        size_t length = utf8_length(text);
+        bool harmless = length > 0 && utf8_control(text) < 0;
+
+        if (length == 0)
+            length = 1;
+        if (!harmless)
+            memset(text, '?', length);
+        text += length;
+    }
+}
+
 void log_write(int priority, const struct log_subject *subject, const char *format, ...) {
     static const char prefix[] = "MESSAGE=";
     char field[LINE_MAX_SIZE] = "MESSAGE=";
@@ -124,9 +140,7 @@ void log_write(int priority, const struct log_subject *subject, const char *form
     va_start(arguments, format);
     vsnprintf(message, sizeof(field) - (sizeof(prefix) - 1), format, arguments);
     va_end(arguments);
-    for (char *c = message; *c; c++)
-        if ((unsigned char)*c < ' ' || *c == '\x7f')
-            *c = '?';
+    make_harmless(message);
 
     if (!log_state.journal || to_journal(priority, subject, field) < 0)
         to_stderr(priority, message);

@@ -52,6 +52,11 @@ START_TEST(no_name_forges_a_line) {
     log_open(true);
     log_info("a\nshmregd: b\x1b[31m\x7f\t\xc3\xa9");
     ck_assert_str_eq(written(pipe), "shmregd: a?shmregd: b?[31m??\xc3\xa9\n");
+    /* U+009B does what escape and bracket do; and what is no UTF-8 at all. */
+    log_info("\xc2\x9b"
+             "31m \xff \x9b"
+             "1m \xc0\x9b \xed\xa0\x80 \xf0\x9f\x98\x80 \xc3");
+    ck_assert_str_eq(written(pipe), "shmregd: ??31m ? ?1m ?? ??? \xf0\x9f\x98\x80 ?\n");
 }
 END_TEST
 

@@ -130,6 +130,21 @@ START_TEST(too_many_descriptors_are_refused) {
 }
 END_TEST
 
+START_TEST(without_room_for_descriptors_none_is_opened) {
+    struct pair pair = make_pair(0);
+    size_t before = count_descriptors();
+    struct packet_fds fds;
+    char buffer[8];
+
+    send_descriptors(pair.sender, 20, 1);
+    ck_assert_int_eq(packet_send(pair.sender, "next", 4, NULL, 0), 0);
+    ck_assert_int_eq(packet_receive_bare(pair.receiver, buffer, sizeof(buffer), &fds), -EMFILE);
+    ck_assert_uint_eq(fds.count, 0);
+    ck_assert_uint_eq(count_descriptors(), before);
+    ck_assert_int_eq(packet_receive_bare(pair.receiver, buffer, sizeof(buffer), &fds), 4);
+}
+END_TEST
+
 START_TEST(a_packet_too_large_is_refused_with_its_descriptors) {
     struct pair pair = make_pair(0);
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -217,6 +232,7 @@ END_TEST
 SUITE_MAIN("packet", bytes_arrive_as_one_packet, descriptors_arrive_in_order_and_close_on_exec,
            one_descriptor_more_than_any_message_has_is_seen, too_many_descriptors_are_refused,
            a_packet_too_large_is_refused_with_its_descriptors,
-           descriptors_over_the_limit_of_the_process_are_refused, an_empty_packet_ends_the_stream,
+           descriptors_over_the_limit_of_the_process_are_refused,
+           without_room_for_descriptors_none_is_opened, an_empty_packet_ends_the_stream,
            the_end_of_the_stream_is_zero, a_peer_that_is_gone_is_an_error_and_no_signal,
            a_socket_that_does_not_block_says_try_again);
