@@ -265,7 +265,8 @@ int shmreg_create(shmreg_conn *conn, const char *name, uint64_t size,
  * owner neither. And the daemon's user needs those rights by the mode of the file: it opens it anew
  * for each attachment. A memfd is open to everyone (mode 0777), so that who can read it may also
  * open its descriptor anew for writing; who does not want that seals it (F_SEAL_WRITE) or gives it
- * another mode with fchmod(2), 0644 for a region that is only read.
+ * another mode with fchmod(2), 0644 for a region that is only read. Of other files, the system's
+ * daemon opens only those in /dev/shm for writing, where the kernel has Landlock (shmregd(8)).
  *
  * The memory stays what it was: who can write to it elsewhere may change it or cut it, which readers
  * meet as -EIO of an open or as SIGBUS (shmreg_guard()). A memfd that is sealed against shrinking

@@ -7,6 +7,7 @@
 #include "daemon/faces/admin.h"
 #include "daemon/faces/server.h"
 #include "daemon/faces/turns.h"
+#include "daemon/ground/confinement.h"
 #include "daemon/ground/log.h"
 #include "daemon/core/clock.h"
 #include "daemon/options.h"
@@ -168,6 +169,13 @@ static int start_faces(struct daemon *daemon, struct error *error) {
     return r < 0 ? error_set(error, r, "cannot serve: %s", strerror(-r)) : 0;
 }
 
+/* A user's own daemon may write where its user may: to whatever file of his he hands over. */
+static void confine(const struct options *options) {
+    const char *directories[] = {options->runtime_directory, options->state_directory, "/dev/shm"};
+
+    confine_files(directories, ARRAY_SIZE(directories), options->per_user);
+}
+
 static int start(struct daemon *daemon, struct error *error) {
     int r = options_find_directories(&daemon->options, error);
 
@@ -179,6 +187,8 @@ static int start(struct daemon *daemon, struct error *error) {
         r = start_faces(daemon, error);
     /* What nobody has taken is memory that nobody wants. */
     fdstore_deinit(&daemon->fdstore);
+    if (r == 0)
+        confine(&daemon->options);
     return r;
 }
 
@@ -253,6 +263,7 @@ static int load_and_run(struct daemon *daemon) {
 
     umask(077);
     log_open(daemon->options.foreground || daemon->options.check);
+    confine_privileges();
     r = load_config(&daemon->options, &daemon->config, &error);
     if (r == 0 && daemon->options.check) {
         print_valid(daemon->config);

@@ -28,6 +28,14 @@ class TheDaemon(Case):
         self.assertEqual(self.succeed("reload"), b"")
         self.fail("reload", user=True, saying="administrator")
 
+    def test_a_daemon_that_root_has_started_keeps_no_privilege(self):
+        with open(f"/proc/{daemon.process.pid}/status", encoding="ascii") as status:
+            fields = dict(line.split(":\t") for line in status.read().splitlines() if ":\t" in line)
+        self.assertEqual(fields["Uid"].split(), ["0"] * 4)
+        for kind in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+            self.assertEqual(int(fields[kind], 16), 0, kind)
+        self.assertEqual(fields["NoNewPrivs"], "1")
+
     def test_a_reload_that_is_refused_names_the_place(self):
         daemon.configure("{\n  nonsense\n}")
         try:

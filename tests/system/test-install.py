@@ -135,7 +135,7 @@ class InstallTest(unittest.TestCase):
 
     def test_exposure_is_low(self):
         unit = installed(f"{systemd_path('systemdsystemunitdir')}/shmregd.service")
-        run("systemd-analyze", "security", "--no-pager", "--offline=yes", "--threshold=15", unit)
+        run("systemd-analyze", "security", "--no-pager", "--offline=yes", "--threshold=10", unit)
 
 
 if __name__ == "__main__":

@@ -264,7 +264,7 @@ class UnitsTest(unittest.TestCase):
 
     def test_exposure_is_low(self):
         ctl("ping")
-        machine.run("systemd-analyze", "security", "--no-pager", "--threshold=15", SERVICE)
+        machine.run("systemd-analyze", "security", "--no-pager", "--threshold=10", SERVICE)
 
 
 if __name__ == "__main__":
