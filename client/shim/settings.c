@@ -54,12 +54,11 @@ static int read_lifetime(struct settings *settings) {
     return text ? wrong("SHMREG_SHIM_LIFETIME") : 0;
 }
 
-static int read_fallback(struct settings *settings) {
-    const char *text = getenv("SHMREG_SHIM_FALLBACK");
+static int read_switch(const char *variable, bool *ret) {
+    const char *text = getenv(variable);
 
-    settings->fallback = text && strcmp(text, "yes") == 0;
-    return text && !settings->fallback && strcmp(text, "no") != 0 ? wrong("SHMREG_SHIM_FALLBACK")
-                                                                  : 0;
+    *ret = text && strcmp(text, "yes") == 0;
+    return text && !*ret && strcmp(text, "no") != 0 ? wrong(variable) : 0;
 }
 
 static int read_name(const char *posix_name, struct settings *settings) {
@@ -84,7 +83,9 @@ int settings_read(const char *posix_name, struct settings *ret) {
     if (r == 0)
         r = read_lifetime(ret);
     if (r == 0)
-        r = read_fallback(ret);
+        r = read_switch("SHMREG_SHIM_FALLBACK", &ret->fallback);
+    if (r == 0)
+        r = read_switch("SHMREG_SHIM_REPORT", &ret->report);
     if (r == 0)
         r = read_number("SHMREG_SHIM_LINGER", 10, UINT32_MAX - 1, &seconds);
     if (r == 0)

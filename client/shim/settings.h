@@ -15,6 +15,7 @@ struct settings {
     uint32_t mode;
     uint64_t max_size;
     bool fallback; /* without a daemon, the real functions are called */
+    bool report;   /* failures, on standard error */
 };
 
 /* Returns 0; -ENOENT if the name is not to become a region; -EINVAL for a variable that is wrong,

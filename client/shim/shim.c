@@ -9,11 +9,13 @@
 #include "client/shim/settings.h"
 #include "client/shmreg.h"
 #include "proto/cleanup.h"
+#include "proto/error.h"
 
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/queue.h>
@@ -59,37 +61,65 @@ static int connect_once(void) {
     return r;
 }
 
+/* The library's failure as one of those that shm_open(3) has, with its sentence. */
+static int failed(int r, struct error *error) {
+    return error_set(error, r == -EDQUOT ? -ENOSPC : r, "%s", shmreg_error_message());
+}
+
 static void release(struct held *held) {
     LIST_REMOVE(held, link);
     shmreg_close(held->region);
     free(held);
 }
 
-/* Lets go of what has been destroyed since. */
+static bool leads_to(const struct held *held, int fd) {
+    struct stat status;
+
+    return fstat(fd, &status) == 0 && held->device == status.st_dev && held->inode == status.st_ino;
+}
+
+/* Whether the region was destroyed since. A new one of its name, which a refresh may have opened, is
+ * not what the program has mapped. */
+static bool is_gone(const struct held *held) {
+    int r;
+
+    if (shmreg_is_current(held->region))
+        return false;
+    r = shmreg_refresh(held->region);
+    return r == -ENOENT || r == -EACCES || (r == 0 && !leads_to(held, shmreg_fd(held->region)));
+}
+
 static void release_gone(void) {
     struct held *held = LIST_FIRST(&all_held);
 
     while (held) {
         struct held *next = LIST_NEXT(held, link);
 
-        if (!shmreg_is_current(held->region) && shmreg_refresh(held->region) == -ENOENT)
+        if (is_gone(held))
             release(held);
         held = next;
     }
 }
 
+static struct held *find_held(int fd, int access) {
+    struct held *held;
+
+    LIST_FOREACH (held, &all_held, link)
+        if (held->access == access && leads_to(held, fd))
+            return held;
+    return NULL;
+}
+
 static int hold(const char *name, int access, shmreg_region *region) {
-    struct held *held = NULL;
+    struct held *held = find_held(shmreg_fd(region), access);
     struct stat status;
 
-    if (fstat(shmreg_fd(region), &status) < 0)
-        return -errno;
-    LIST_FOREACH (held, &all_held, link) {
-        if (held->device != status.st_dev || held->inode != status.st_ino || held->access != access)
-            continue;
+    if (held) {
         shmreg_close(region);
         return 0;
     }
+    if (fstat(shmreg_fd(region), &status) < 0)
+        return -errno;
     held = malloc(sizeof(*held) + strlen(name) + 1);
     if (!held)
         return -ENOMEM;
@@ -100,15 +130,8 @@ static int hold(const char *name, int access, shmreg_region *region) {
     return 0;
 }
 
-static int open_region(const struct settings *settings, const char *name, int flags,
-                       shmreg_region **ret) {
-    uint32_t access = (flags & O_ACCMODE) == O_RDONLY ? SHMREG_READ : SHMREG_WRITE;
-    int r =
-        flags & O_CREAT && flags & O_EXCL ? -ENOENT : shmreg_open(connection, name, access, ret);
-
-    if (r != -ENOENT || !(flags & O_CREAT))
-        return r == 0 && flags & O_TRUNC ? -EOPNOTSUPP : r;
-    return shmreg_create(connection, name, 1,
+static int create_region(const struct settings *settings, int flags, shmreg_region **ret) {
+    return shmreg_create(connection, settings->name, 1,
                          SHMREG_OPTIONS(.backing = SHMREG_SHM, .lifetime = settings->lifetime,
                                         .seconds = settings->seconds, .mode = settings->mode,
                                         .max_size = settings->max_size,
@@ -116,15 +139,31 @@ static int open_region(const struct settings *settings, const char *name, int fl
                          ret);
 }
 
+static int open_region(const struct settings *settings, int flags, shmreg_region **ret,
+                       struct error *error) {
+    uint32_t access = (flags & O_ACCMODE) == O_RDONLY ? SHMREG_READ : SHMREG_WRITE;
+    bool is_exclusive = flags & O_CREAT && flags & O_EXCL;
+    int r = is_exclusive ? -ENOENT : shmreg_open(connection, settings->name, access, ret);
+
+    if (r == -ENOENT && flags & O_CREAT)
+        r = create_region(settings, flags, ret);
+    else if (r == 0 && flags & O_TRUNC)
+        return error_set(error, -EOPNOTSUPP, "region '%s' exists, and does not shrink",
+                         settings->name);
+    return r < 0 ? failed(r, error) : 0;
+}
+
 /* Returns a descriptor of the program's own, or a negative errno. */
-static int open_mapped(const struct settings *settings, const char *name, int flags) {
+static int open_mapped(const struct settings *settings, int flags, struct error *error) {
     shmreg_region *region = NULL;
     _cleanup_close_ int fd = -1;
-    int r = open_region(settings, name, flags, &region);
+    int r = open_region(settings, flags, &region, error);
 
     if (r == 0) {
         fd = fcntl(shmreg_fd(region), F_DUPFD_CLOEXEC, 0);
-        r = fd < 0 ? -errno : hold(name, flags & O_ACCMODE, region);
+        r = fd < 0 ? -errno : hold(settings->name, flags & O_ACCMODE, region);
+        if (r < 0)
+            (void)error_set(error, r, "region '%s': %s", settings->name, strerror(-r));
     }
     if (r < 0) {
         shmreg_close(region);
@@ -133,69 +172,85 @@ static int open_mapped(const struct settings *settings, const char *name, int fl
     return steal_fd(&fd);
 }
 
-static int fail_with(int r) {
-    errno = -r;
+/* What a program does next on these is its own matter. */
+static bool is_expected(int r) {
+    return r == -ENOENT || r == -EEXIST;
+}
+
+static int fail_with(const struct settings *settings, const char *posix_name,
+                     const struct error *error) {
+    if (settings->report && !is_expected(error->code))
+        fprintf(stderr, "libshmreg-posix: %s: %s\n", posix_name, error->text);
+    errno = -error->code;
     return -1;
 }
 
 /* Whether the real function is to be called: the name is not mapped, or there is no daemon. */
-static bool falls_through(const char *posix_name, struct settings *settings, int *ret) {
-    *ret = settings_read(posix_name, settings);
-    if (*ret == -ENOENT)
+static bool falls_through(const char *posix_name, struct settings *settings, struct error *error) {
+    int r = settings_read(posix_name, settings);
+
+    if (r == -ENOENT)
         return true;
-    if (*ret == 0 && connect_once() < 0) {
+    if (r < 0) {
+        (void)error_set(error, r, "%s", strerror(-r));
+    } else if (connect_once() < 0) {
         if (settings->fallback)
             return true;
-        *ret = -ECONNREFUSED; /* not -ENOENT, which says that the object is not there */
+        /* Not -ENOENT, which says that the object is not there. */
+        (void)error_set(error, -ECONNREFUSED, "%s", shmreg_error_message());
     }
     return false;
 }
 
 EXPORT int shm_open(const char *posix_name, int flags, mode_t mode) {
     int (*real)(const char *, int, mode_t) = dlsym(RTLD_NEXT, "shm_open");
+    struct error error = {0};
     struct settings settings;
-    bool real_one;
-    int r;
+    bool is_real;
+    int fd = -1;
 
     take_lock();
-    real_one = falls_through(posix_name, &settings, &r);
-    if (!real_one && r == 0) {
+    is_real = falls_through(posix_name, &settings, &error);
+    if (!is_real && error.code == 0) {
         release_gone();
-        r = open_mapped(&settings, settings.name, flags);
+        fd = open_mapped(&settings, flags, &error);
     }
     give_lock();
-    if (real_one)
+    if (is_real)
         return real(posix_name, flags, mode);
-    return r < 0 ? fail_with(r) : r;
+    return error.code < 0 ? fail_with(&settings, posix_name, &error) : fd;
 }
 
 EXPORT int shm_unlink(const char *posix_name) {
     int (*real)(const char *) = dlsym(RTLD_NEXT, "shm_unlink");
+    struct error error = {0};
     struct settings settings;
-    bool real_one;
+    bool is_real;
     int r;
 
     take_lock();
-    real_one = falls_through(posix_name, &settings, &r);
-    if (!real_one && r == 0) {
+    is_real = falls_through(posix_name, &settings, &error);
+    if (!is_real && error.code == 0) {
         r = shmreg_destroy(connection, settings.name);
+        if (r < 0)
+            (void)failed(r, &error);
         release_gone();
     }
     give_lock();
-    if (real_one)
+    if (is_real)
         return real(posix_name);
-    return r < 0 ? fail_with(r) : 0;
+    return error.code < 0 ? fail_with(&settings, posix_name, &error) : 0;
 }
 
-static struct held *find_held(int fd) {
-    struct held *held;
-    struct stat status;
+/* What is gone leaves its memory, which is the program's alone. */
+static struct held *find_resizable(int fd) {
+    struct held *held = NULL;
 
-    if (LIST_EMPTY(&all_held) || fstat(fd, &status) < 0)
-        return NULL;
-    LIST_FOREACH (held, &all_held, link)
-        if (held->access == O_RDWR && held->device == status.st_dev && held->inode == status.st_ino)
-            return held;
+    if (!LIST_EMPTY(&all_held) && (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDWR)
+        held = find_held(fd, O_RDWR);
+    if (!held || !is_gone(held))
+        return held;
+    release(held);
     return NULL;
 }
 
@@ -208,6 +263,8 @@ static int resize(struct held *held, off_t size) {
     if ((uint64_t)size == shmreg_size(held->region))
         return 0;
     r = shmreg_resize(connection, held->name, (uint64_t)size);
+    if (r == -EINVAL)
+        return -EFBIG; /* over the maximum */
     return r < 0 ? r : shmreg_refresh(held->region);
 }
 
@@ -217,13 +274,16 @@ EXPORT int ftruncate(int fd, off_t size) {
     int r = 0;
 
     take_lock();
-    held = find_held(fd);
+    held = find_resizable(fd);
     if (held)
         r = resize(held, size);
     give_lock();
     if (!held)
         return real(fd, size);
-    return r < 0 ? fail_with(r) : 0;
+    if (r == 0)
+        return 0;
+    errno = -r;
+    return -1;
 }
 
 /* The header has renamed ftruncate() above to ftruncate64(); this is the one with the old name. */
@@ -242,7 +302,7 @@ EXPORT int posix_fallocate(int fd, off_t offset, off_t length) {
 
     if (offset >= 0 && length > 0 && !__builtin_add_overflow(offset, length, &end)) {
         take_lock();
-        held = find_held(fd);
+        held = find_resizable(fd);
         if (held && (uint64_t)end > shmreg_size(held->region))
             r = resize(held, end);
         give_lock();
