@@ -20,6 +20,7 @@ struct casualty {
 struct restorer {
     struct manager *manager;
     struct fdstore *fdstore;
+    struct error failure; /* why the start is given up, where there is a sentence */
     STAILQ_HEAD(, casualty) casualties;
 };
 

@@ -143,10 +143,11 @@ static int restore_region(struct restorer *restorer, const struct region_record 
     return 0;
 }
 
-/* It says nothing of the region, which the next start may find whole. */
-static bool is_shortage(int r) {
+/* It says nothing of the region, which the next start may find whole: a shortage, or a disk that does
+ * not answer. */
+static bool is_passing(int r) {
     return r == -ENOMEM || r == -EMFILE || r == -ENFILE || r == -ENOSPC || r == -EINTR ||
-           r == -EAGAIN;
+           r == -EAGAIN || r == -EIO;
 }
 
 static int on_region_record(void *data, const char *key, const char *value) {
@@ -158,7 +159,10 @@ static int on_region_record(void *data, const char *key, const char *value) {
     if (r < 0)
         return restore_add_casualty(restorer, key, true, &error);
     r = restore_region(restorer, &record, &error);
-    if (r < 0 && !is_shortage(r)) {
+    if (r < 0 && is_passing(r))
+        error_set(&restorer->failure, r, "cannot load region '%s', which is left as it is: %s",
+                  record.name, error.text);
+    else if (r < 0) {
         log_write(LOG_WARNING,
                   ABOUT(.kind = r == -ENODATA ? LOG_REGION_REAPED : LOG_RECORD_QUARANTINED,
                         .region = record.name),
@@ -178,6 +182,8 @@ int restore_regions(struct manager *manager, struct fdstore *fdstore, struct err
         int r = registry_each(registries[i], REGISTRY_REGIONS, on_region_record, &restorer);
 
         restore_settle_casualties(&restorer, registries[i], REGISTRY_REGIONS);
+        if (r < 0 && restorer.failure.code == r)
+            return error_set(error, r, "%s", restorer.failure.text);
         if (r < 0)
             return error_set(error, r, "cannot load the regions: %s", strerror(-r));
     }

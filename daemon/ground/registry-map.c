@@ -262,8 +262,8 @@ static int check_format(struct registry *registry, struct error *error) {
         return error_set(error, r < 0 ? r : -rc, "cannot map it: %s", strerror(r < 0 ? -r : rc));
     r = rc == 0 ? registry_get(registry, REGISTRY_META, FORMAT_KEY, &text) : -EUCLEAN;
     registry_unmap(registry);
-    if (r == -ENOMEM)
-        return error_set(error, r, "no memory to read it");
+    if (r < 0 && r != -ENOENT && r != -EIO && r != -EUCLEAN)
+        return error_set(error, r, "cannot read it: %s", strerror(-r));
     version = r == 0 ? strtol(text, &end, 10) : 0;
     if (version < 1 || *end)
         return error_set(error, -EUCLEAN, "it has no format version");

@@ -48,12 +48,17 @@ static void set_used(struct status_page *page, uint32_t slot, bool used) {
     page->n_used += used ? 1 : UINT32_MAX;
 }
 
-/* Whether a file from an earlier daemon can go on as the page. */
-static bool is_sound(int fd) {
+/* 0 if a file from an earlier daemon can go on as the page; else -EUCLEAN, or why it is not known. */
+static int check_file(int fd) {
     struct stat status;
 
-    return fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_uid == geteuid() &&
-           (status.st_mode & 0777) == 0600 && status.st_nlink == 1 && status.st_size == FILE_SIZE;
+    if (fstat(fd, &status) < 0)
+        return -errno;
+    return S_ISREG(status.st_mode) && status.st_uid == geteuid() &&
+                   (status.st_mode & 0777) == 0600 && status.st_nlink == 1 &&
+                   status.st_size == FILE_SIZE
+               ? 0
+               : -EUCLEAN;
 }
 
 /* Makes the file whole before it gets its name. */
@@ -83,11 +88,10 @@ int status_page_copy(const char *runtime_directory, struct status_slot **ret) {
     _cleanup_close_ int directory = open(runtime_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     _cleanup_close_ int fd = directory < 0 ? -1 : open_existing(directory, O_RDONLY);
     _cleanup_free_ struct status_slot *slots = NULL;
+    int r = fd < 0 ? -errno : check_file(fd);
 
-    if (fd < 0)
-        return -errno;
-    if (!is_sound(fd))
-        return -EUCLEAN;
+    if (r < 0)
+        return r;
     slots = malloc(FILE_SIZE);
     if (!slots)
         return -ENOMEM;
@@ -97,11 +101,16 @@ int status_page_copy(const char *runtime_directory, struct status_slot **ret) {
     return 0;
 }
 
+/* Whoever sleeps on the page there is would be left behind on a new one: only what cannot be the page
+ * is replaced, not one that cannot be opened now. */
 static int open_file(int directory) {
     _cleanup_close_ int fd = open_existing(directory, O_RDWR);
+    int r = fd < 0 ? -errno : check_file(fd);
 
-    if (fd >= 0 && is_sound(fd))
+    if (r == 0)
         return steal_fd(&fd);
+    if (r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -EINTR || r == -EIO || r == -EAGAIN)
+        return r;
     return make_file(directory);
 }
 

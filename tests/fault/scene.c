@@ -149,7 +149,8 @@ static void *sleep_till_change(void *data) {
     struct sleeper *sleeper = data;
 
     sleeper->tid = gettid();
-    expect_ok(shmreg_wait(sleeper->region, 30000));
+    /* All that is done with a slow disk, under a tracer, lies in between. */
+    expect_ok(shmreg_wait(sleeper->region, 120000));
     return NULL;
 }
 

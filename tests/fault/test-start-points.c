@@ -31,8 +31,7 @@
 #define NAME_LENGTH 32
 
 static const uint32_t backings[] = {SHMREG_SHM, SHMREG_FILE, SHMREG_MEMFD};
-/* No EIO: a record that is hit by it is set aside, and the rest goes on. */
-static const int errors[] = {ENOSPC, EMFILE, ENFILE, ENOMEM, EINTR, EAGAIN};
+static const int errors[] = {ENOSPC, EMFILE, ENFILE, ENOMEM, EIO, EINTR, EAGAIN};
 
 /* What is told when the process that ran the test is gone. */
 static struct tally { unsigned rounds, given_up, last; } * killed, *failed;
