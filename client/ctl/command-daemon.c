@@ -117,6 +117,24 @@ static int print_configuration(const struct ctl *ctl, json_t *files, struct erro
     return r;
 }
 
+/* Only where there is a service manager. */
+static int print_kept(const struct ctl *ctl, json_t *kept, struct error *error) {
+    json_int_t used, limit, left_out;
+    int r;
+
+    if (!kept || json_is_null(kept))
+        return 0;
+    r = ctl_unpack(kept, error, "{s:I, s:I, s:I}", "used", &used, "limit", &limit, "left_out",
+                   &left_out);
+    if (r < 0)
+        return r;
+    return ctl_print_field(ctl, error, "Kept:",
+                           "%" JSON_INTEGER_FORMAT " of at most %" JSON_INTEGER_FORMAT
+                           " descriptors of memory outlive the daemon, %" JSON_INTEGER_FORMAT
+                           " more do not",
+                           used, limit, left_out);
+}
+
 int command_status(struct ctl *ctl, const struct invocation *invocation, struct error *error) {
     _cleanup_(cleanup_json_decref) json_t *reply = NULL;
     const char *version = NULL, *instance = NULL, *runtime = NULL, *state = NULL;
@@ -138,7 +156,8 @@ int command_status(struct ctl *ctl, const struct invocation *invocation, struct 
         (r = ctl_print_field(ctl, error, "Instance:", "%s", instance)) < 0 ||
         (r = ctl_print_field(ctl, error, "Runtime:", "%s", runtime)) < 0 ||
         (r = ctl_print_field(ctl, error, "State:", "%s", state)) < 0 ||
-        (r = print_configuration(ctl, configuration, error)) < 0)
+        (r = print_configuration(ctl, configuration, error)) < 0 ||
+        (r = print_kept(ctl, json_object_get(reply, "kept"), error)) < 0)
         return r;
     return print_usage(ctl, usage, error);
 }

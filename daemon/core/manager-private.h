@@ -5,6 +5,7 @@
 
 #include "daemon/core/cache.h"
 #include "daemon/core/manager.h"
+#include "daemon/core/kept.h"
 #include "daemon/core/meta.h"
 #include "daemon/core/prelude.h"
 #include "daemon/ground/registry.h"
@@ -30,6 +31,7 @@ struct manager {
     struct workers *workers;
     struct workers *disk_workers; /* may be stuck with the disk, which is nothing to the others */
     struct segment_places places;
+    struct kept kept;
     void *regions; /* tsearch(3) tree by name */
     unsigned n_regions;
     struct cache cache;

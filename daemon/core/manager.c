@@ -162,8 +162,13 @@ int manager_new(const struct manager_options *options, struct manager **ret, str
         return error_set(error, -ENOMEM, "no memory for the manager");
     manager->base = options->base;
     manager->config = options->config;
-    manager->places = (struct segment_places){.shm_directory = -1, .file_directory = -1};
     cache_init(&manager->cache);
+    kept_init(&manager->kept);
+    manager->places = (struct segment_places){
+        .shm_directory = -1,
+        .file_directory = -1,
+        .kept = &manager->kept,
+    };
     TAILQ_INIT(&manager->clients);
     LIST_INIT(&manager->observers);
     prelude_init(&manager->prelude);
@@ -254,6 +259,10 @@ int manager_status_page_fd(const struct manager *manager) {
 
 uint32_t manager_slot_version(const struct manager *manager, const struct region *region) {
     return status_slot_version(manager->status, region->slot);
+}
+
+const struct kept *manager_kept(const struct manager *manager) {
+    return &manager->kept;
 }
 
 struct quota *manager_quota(struct manager *manager) {

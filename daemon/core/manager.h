@@ -43,6 +43,7 @@ const char *manager_runtime_directory(const struct manager *manager);
 const char *manager_state_directory(const struct manager *manager);
 int manager_status_page_fd(const struct manager *manager);
 struct quota *manager_quota(struct manager *manager);
+const struct kept *manager_kept(const struct manager *manager);
 
 /*
  * Clients. @pidfd (-1: it is opened by pid) is taken over, on success the caller's groups, too.

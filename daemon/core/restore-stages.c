@@ -7,6 +7,7 @@
  */
 #include "daemon/core/restore-private.h"
 
+#include "daemon/core/kept.h"
 #include "daemon/core/manager-private.h"
 #include "daemon/core/record.h"
 #include "daemon/ground/log.h"
@@ -18,17 +19,12 @@
 static int find_segment(struct restorer *restorer, const struct stage_record *record, uint64_t id,
                         uint32_t version, struct segment **ret, struct error *error) {
     _cleanup_(cleanup_segment_unref) struct segment *segment = NULL;
-    char name[SEGMENT_NAME_MAX];
     int r = stage_record_segment(record, &restorer->manager->places, id, version, &segment);
 
     if (r < 0)
         return error_set(error, r, "no memory for a segment");
-    if (segment->backing == BACKING_MEMFD) {
-        segment_name(segment, name);
-        segment->fd = fdstore_take(restorer->fdstore, name);
-        if (segment->fd < 0)
-            return -ENOENT;
-    }
+    if (segment->backing == BACKING_MEMFD && kept_take(segment, restorer->fdstore) < 0)
+        return -ENOENT;
     r = segment_check(segment, error);
     /* Whoever fills it may resize it, as any writer of such a segment. */
     if (r < 0 && r != -EUCLEAN)

@@ -6,6 +6,7 @@
 #include "daemon/core/attachment.h"
 #include "daemon/core/cache.h"
 #include "daemon/core/durability.h"
+#include "daemon/core/kept.h"
 #include "daemon/core/manager-private.h"
 #include "daemon/core/policy.h"
 #include "daemon/core/record.h"
@@ -49,7 +50,6 @@ void restore_settle_casualties(struct restorer *restorer, struct registry *regis
 static int restore_segment(struct restorer *restorer, const struct region_record *record,
                            struct region *region, struct error *error) {
     struct manager *manager = restorer->manager;
-    char name[SEGMENT_NAME_MAX];
     struct segment *segment;
     int r;
 
@@ -61,13 +61,9 @@ static int restore_segment(struct restorer *restorer, const struct region_record
                               &segment->charge);
     if (r < 0)
         return error_set(error, r, "no memory for a charge");
-    if (backing_is_nameless(record->backing)) {
-        segment_name(segment, name);
-        segment->fd = fdstore_take(restorer->fdstore, name);
-        if (segment->fd < 0)
-            return error_set(error, -ENODATA, "its %s ended with the last daemon",
-                             record->backing == BACKING_MEMFD ? "memfd" : "adopted memory");
-    }
+    if (backing_is_nameless(record->backing) && kept_take(segment, restorer->fdstore) < 0)
+        return error_set(error, -ENODATA, "its %s ended with the last daemon",
+                         record->backing == BACKING_MEMFD ? "memfd" : "adopted memory");
     r = segment_check(segment, error);
     if (r == 0 && segment->sealed && segment_seal(segment, error) < 0)
         log_write(LOG_WARNING, ABOUT(.region = record->name), "region '%s': %s", record->name,

@@ -6,7 +6,7 @@
  */
 #include "daemon/core/adopted.h"
 
-#include "daemon/ground/fdstore.h"
+#include "daemon/core/kept.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +16,6 @@ int segment_adopt(const struct segment_places *places, uint64_t id, uint64_t siz
                   struct adopted *adopted, struct charge *charge, struct segment **ret,
                   struct error *error) {
     _cleanup_(cleanup_segment_unref) struct segment *segment = NULL;
-    char name[SEGMENT_NAME_MAX];
     int r = segment_new_existing(places, BACKING_ADOPTED, id, 1, size, adopted->size, -1, &segment);
 
     if (r < 0) {
@@ -27,10 +26,7 @@ int segment_adopt(const struct segment_places *places, uint64_t id, uint64_t siz
     *charge = (struct charge){0};
     segment->huge_pages = adopted->huge_pages;
     segment->fd = steal_fd(&adopted->fd);
-    if (fdstore_available()) {
-        segment_name(segment, name);
-        r = fdstore_push(name, segment->fd);
-    }
+    r = kept_add(segment);
     if (r < 0)
         return error_set(error, r, "the service manager does not keep the descriptor: %s",
                          strerror(-r));
@@ -59,16 +55,9 @@ static int adopted_sync(const struct segment *segment, bool content) {
     return 0;
 }
 
-static int adopted_remove(struct segment *segment) {
-    char name[SEGMENT_NAME_MAX];
-
-    segment_name(segment, name);
-    return fdstore_available() ? fdstore_drop(name) : 0;
-}
-
 /* Neither made by the daemon nor replaced by another version: nothing creates or renames it. */
 const struct segment_ops segment_adopted_ops = {
     .open = adopted_segment_open,
     .sync = adopted_sync,
-    .remove = adopted_remove,
+    .remove = kept_remove,
 };

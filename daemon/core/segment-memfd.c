@@ -6,8 +6,7 @@
  * descriptor, the service manager another in its FD store; everyone else gets an open file
  * description of his own through /proc/self/fd.
  */
-#include "daemon/core/segment.h"
-#include "daemon/ground/fdstore.h"
+#include "daemon/core/kept.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -40,45 +39,16 @@ static int memfd_create_segment(struct segment *segment) {
     if (fd < 0 || fchmod(fd, SEGMENT_MODE) < 0 || ftruncate(fd, (off_t)segment->max_size) < 0 ||
         fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0)
         return -errno;
-    if (fdstore_available()) {
-        r = fdstore_push(name, fd);
-        if (r < 0)
-            return r;
-    }
     segment->fd = steal_fd(&fd);
-    segment->named = true;
-    return 0;
+    r = kept_add(segment);
+    if (r < 0)
+        close_fd(&segment->fd);
+    segment->named = r == 0;
+    return r;
 }
 
 static int memfd_open(const struct segment *segment, int flags) {
     return segment_open_anew(segment->fd, flags);
-}
-
-/* Under both names for a moment, so that a kill does not lose it: the next start takes one, and lets
- * go of the other. */
-static int memfd_rename(struct segment *segment, const char *from) {
-    _cleanup_close_ int again = -1;
-    char to[SEGMENT_NAME_MAX];
-    int r;
-
-    if (!fdstore_available())
-        return 0;
-    segment_name(segment, to);
-    /* The store ignores what it has already, under whatever name: that is, this open file description,
-     * or where it cannot compare those, this file. Then the second push counts. */
-    again = segment_open_anew(segment->fd, O_RDWR);
-    if (again < 0)
-        return again;
-    r = fdstore_push(to, again);
-    if (r == 0)
-        r = fdstore_drop(from);
-    if (r == 0)
-        r = fdstore_push(to, again);
-    if (r < 0) {
-        fdstore_drop(to);
-        fdstore_push(from, segment->fd);
-    }
-    return r;
 }
 
 static int memfd_seal(const struct segment *segment) {
@@ -91,13 +61,6 @@ static int memfd_sync(const struct segment *segment, bool content) {
     return 0;
 }
 
-static int memfd_remove(struct segment *segment) {
-    char name[SEGMENT_NAME_MAX];
-
-    segment_name(segment, name);
-    return fdstore_available() ? fdstore_drop(name) : 0;
-}
-
 static int memfd_set_times(const struct segment *segment, const struct timespec times[2]) {
     return futimens(segment->fd, times) < 0 ? -errno : 0;
 }
@@ -105,9 +68,9 @@ static int memfd_set_times(const struct segment *segment, const struct timespec 
 const struct segment_ops segment_memfd_ops = {
     .create = memfd_create_segment,
     .open = memfd_open,
-    .rename = memfd_rename,
+    .rename = kept_rename,
     .seal = memfd_seal,
     .sync = memfd_sync,
-    .remove = memfd_remove,
+    .remove = kept_remove,
     .set_times = memfd_set_times,
 };

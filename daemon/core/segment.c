@@ -3,6 +3,7 @@
  */
 #include "daemon/core/segment.h"
 
+#include "daemon/core/kept.h"
 #include "daemon/core/removal.h"
 #include "daemon/ground/log.h"
 
@@ -108,6 +109,7 @@ struct segment *segment_ref(struct segment *segment) {
 void segment_unref(struct segment *segment) {
     if (--segment->references > 0)
         return;
+    kept_forget(segment);
     charge_release(&segment->charge);
     close_fd(&segment->fd);
     free(segment);

@@ -31,6 +31,7 @@ struct segment_places {
     int shm_directory;  /* /dev/shm */
     int file_directory; /* segments/ in the state directory */
     struct removals *removals;
+    struct kept *kept; /* what the service manager keeps */
 };
 
 struct segment {
@@ -44,11 +45,14 @@ struct segment {
     uint64_t suffix;            /* of its name in /dev/shm; 0: none */
     uint64_t size;
     uint64_t max_size;
-    int fd;      /* memfd, adopted: the one descriptor that keeps it; else -1 */
-    bool named;  /* to be removed: by name, or from the FD store */
-    bool sealed; /* nobody writes to it any more */
+    int fd;           /* memfd, adopted: the one descriptor that keeps it; else -1 */
+    bool named;       /* to be removed: by name, or from the FD store */
+    bool sealed;      /* nobody writes to it any more */
+    bool kept;        /* in the FD store under its name, */
+    bool is_left_out; /* or not, for lack of room */
     struct charge charge;
     STAILQ_ENTRY(segment) removal; /* while it waits for that */
+    TAILQ_ENTRY(segment) left_out;
 };
 
 /* One backing. Functions return 0 or a negative errno. */

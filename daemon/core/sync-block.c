@@ -53,7 +53,6 @@ int sync_block_make(struct manager *manager, struct region *region, struct error
 static int take_block(struct manager *manager, struct region *region, struct fdstore *fdstore,
                       struct error *error) {
     enum backing backing = backing_of(region);
-    char name[SEGMENT_NAME_MAX];
     int r;
 
     r = segment_new_existing(&manager->places, backing, region->id, SYNC_BLOCK_VERSION,
@@ -63,11 +62,7 @@ static int take_block(struct manager *manager, struct region *region, struct fds
                                   SYNC_BLOCK_SIZE, &region->sync_block->charge);
     if (r < 0)
         return error_set(error, r, "no memory for a sync block");
-    if (backing != BACKING_MEMFD)
-        return segment_check(region->sync_block, error);
-    segment_name(region->sync_block, name);
-    region->sync_block->fd = fdstore_take(fdstore, name);
-    if (region->sync_block->fd < 0)
+    if (backing == BACKING_MEMFD && kept_take(region->sync_block, fdstore) < 0)
         return error_set(error, -ENODATA, "its sync block ended with the last daemon");
     return segment_check(region->sync_block, error);
 }

@@ -2,6 +2,7 @@
  * Methods on the daemon as a whole: whether it answers, how it is, who its clients are, and its
  * configuration.
  */
+#include "daemon/core/kept.h"
 #include "daemon/faces/admin-format.h"
 #include "daemon/faces/admin-private.h"
 
@@ -26,6 +27,15 @@ static json_t *format_usages(const struct quota *quota) {
     return usages;
 }
 
+/* NULL where nothing outlives the daemon. */
+static json_t *format_kept(const struct kept *kept) {
+    if (!fdstore_available())
+        return NULL;
+    return json_pack("{s:I, s:I, s:I}", "used", (json_int_t)kept->used, "limit",
+                     (json_int_t)fdstore_share(FDSTORE_MEMORY), "left_out",
+                     (json_int_t)kept->n_left_out);
+}
+
 static int count_client(void *data, struct client *client) {
     unsigned *count = data;
 
@@ -41,7 +51,7 @@ void admin_get_status(struct admin_connection *connection, const struct varlink_
 
     manager_each_client(manager, count_client, &n_clients);
     varlink_reply(
-        call, json_pack("{s:s, s:I, s:I, s:s, s:o, s:o, s:o, s:I, s:I, s:I, s:o}", "version",
+        call, json_pack("{s:s, s:I, s:I, s:s, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o*}", "version",
                         PROJECT_VERSION, "pid", (json_int_t)getpid(), "started_usec",
                         (json_int_t)admin_options(connection->admin)->started_usec, "instance",
                         manager_instance(manager), "runtime_directory",
@@ -50,7 +60,7 @@ void admin_get_status(struct admin_connection *connection, const struct varlink_
                         format_configuration(manager_config(manager)), "regions",
                         (json_int_t)manager_n_regions(manager), "clients", (json_int_t)n_clients,
                         "attachments", (json_int_t)quota_used(quota, LIMIT_ATTACHMENTS), "usage",
-                        format_usages(quota)));
+                        format_usages(quota), "kept", format_kept(manager_kept(manager))));
 }
 
 struct client_list {

@@ -20,9 +20,6 @@
 #define KEPT_NAME_FORMAT "m%" PRIx64
 #define KEPT_NAME_MAX 18
 
-/* Others connect again. */
-#define KEPT_MAX 64u
-
 static void keep(struct admin_connection *connection, struct admin_keeper *keeper) {
     char name[KEPT_NAME_MAX];
     int r;
@@ -54,7 +51,7 @@ void admin_keep(struct admin_connection *connection) {
     if (connection->kept_as != 0 && is_torn)
         let_go(connection, keeper);
     else if (connection->kept_as == 0 && !is_torn && connection->monitors && fdstore_available() &&
-             keeper->n_kept < KEPT_MAX)
+             keeper->n_kept < fdstore_share(FDSTORE_MONITORS))
         keep(connection, keeper);
 }
 

@@ -27,10 +27,6 @@
 /* How long a client has to have stayed for its socket to be stored: most go at once. */
 #define STAY_USEC USEC_PER_SEC
 
-/* A client whose socket is not stored connects again, while a memfd that is not stored is lost: so
- * sockets take up a quarter of the store at most (FileDescriptorStoreMax= in units/). */
-#define STORED_MAX 512u
-
 TAILQ_HEAD(connections, connection);
 
 struct server {
@@ -58,7 +54,7 @@ static void report_full_store(struct server *server) {
     if (!server->store_was_full)
         log_warning("the connections of more than %u clients will not outlive the daemon: they "
                     "connect again",
-                    STORED_MAX);
+                    server->n_stored);
     server->store_was_full = true;
 }
 
@@ -70,7 +66,7 @@ static void store(struct server *server, struct connection *connection) {
 
     if (!client->is_resumable || !client->process)
         return;
-    if (server->n_stored == STORED_MAX) {
+    if (server->n_stored >= fdstore_share(FDSTORE_CLIENTS)) {
         report_full_store(server);
         return;
     }

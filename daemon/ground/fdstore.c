@@ -57,6 +57,27 @@ bool fdstore_available(void) {
     return socket && *socket;
 }
 
+static unsigned count_places(void) {
+    const char *given = getenv("FDSTORE");
+    unsigned long places = given ? strtoul(given, NULL, 10) : FDSTORE_MAX;
+
+    return places < FDSTORE_MAX ? (unsigned)places : FDSTORE_MAX;
+}
+
+/* A segment that is renamed has two places for a moment. */
+unsigned fdstore_share(enum fdstore_share share) {
+    unsigned places = count_places(), clients = places / 4, monitors = places / 32;
+
+    switch (share) {
+    case FDSTORE_CLIENTS:
+        return clients;
+    case FDSTORE_MONITORS:
+        return monitors;
+    default:
+        return places - clients - monitors - (places > 0);
+    }
+}
+
 /* What systemd takes as a name; anything else would be stored as "stored". */
 static bool name_is_valid(const char *name) {
     size_t length = strlen(name);

@@ -32,6 +32,14 @@ int fdstore_take(struct fdstore *store, const char *name);
 /* True if a service manager is there to keep descriptors ($NOTIFY_SOCKET). */
 bool fdstore_available(void);
 
+/*
+ * How the places of the store are shared out; there are as many as $FDSTORE says (systemd 254), or as the
+ * units have. A client or monitor whose socket is not stored connects again, while memory that is not
+ * stored is lost.
+ */
+enum fdstore_share { FDSTORE_CLIENTS, FDSTORE_MONITORS, FDSTORE_MEMORY };
+unsigned fdstore_share(enum fdstore_share share);
+
 /* Keeps a copy of @fd under @name, or lets go of the copies under @name. -EINVAL for a name that
  * systemd would not take; -ENOTCONN without a service manager. */
 int fdstore_push(const char *name, int fd);

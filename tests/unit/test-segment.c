@@ -2,7 +2,7 @@
  * Segments of every backing in directories of the test's own: modes, names, seals, descriptors,
  * reading, writing, renaming, removing; nothing is left after any failure.
  */
-#include "daemon/core/segment.h"
+#include "daemon/core/kept.h"
 #include "tests/unit/world.h"
 
 #include <errno.h>
@@ -19,7 +19,8 @@
 
 /* /dev/shm and segments/ of these tests are two empty directories. */
 static char directory[] = "/tmp/shmreg-segment-XXXXXX";
-static struct segment_places places = {.instance = "0123456789abcdef"};
+static struct kept nothing_kept;
+static struct segment_places places = {.instance = "0123456789abcdef", .kept = &nothing_kept};
 static struct config config;
 static struct quota *quota;
 
