@@ -7,7 +7,7 @@
 #define MODE                                                                                       \
     { "mode", "MODE", "octal rights (default: 0600)" }
 #define ACL                                                                                        \
-    { "acl", "RULE,...", "access rules, such as user:alice:rw" }
+    { "acl", "RULE,...", "access rules: user:alice:rw, group:staff:r, unit:nginx.service:r" }
 #define ATTRIBUTES                                                                                 \
     { "attributes", "JSON", "an object of up to 4 KiB" }
 #define LIFETIME                                                                                   \
@@ -140,6 +140,7 @@ const struct command commands[] = {
         .help = "  acl NAME                     show the rules\n"
                 "  acl NAME user:alice:rw,...   make these the rules; '' for none\n"
                 "  acl NAME +group:staff:r      give rights in addition\n"
+                "  acl NAME +unit:nginx.service:r    the same to a systemd unit\n"
                 "  acl NAME -user:alice:w       take rights\n"
                 "  acl NAME -user:alice         take all rights\n\n"
                 "Rights are r (map read-only), w (map writable) and m (manage).",

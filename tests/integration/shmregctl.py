@@ -130,6 +130,18 @@ class Case(unittest.TestCase):
             self.succeed("destroy", region["name"])
 
 
+class Waiting(Case):
+    def wait_until(self, condition):
+        for _ in range(TIMEOUT * 20):
+            if condition():
+                return
+            select.select([], [], [], 0.05)
+        raise AssertionError("what was waited for does not come")
+
+    def wait_until_none(self):
+        self.wait_until(lambda: not self.reply("list")["regions"])
+
+
 def main():
     """Runs the tests of the calling program against one daemon."""
     if os.geteuid() != 0:

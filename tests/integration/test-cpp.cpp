@@ -7,9 +7,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <numeric>
+#include <string>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 #define CHECK(condition)                                                                           \
@@ -91,12 +95,24 @@ static void test_lock(shmreg_conn *conn) {
     CHECK(!shmreg::lock(region, 0).owner_died());
 }
 
+/* Descriptors, and mappings of regions. */
+static std::pair<long, long> held() {
+    std::ifstream maps("/proc/self/maps");
+    long mappings = 0;
+
+    for (std::string line; std::getline(maps, line);)
+        mappings += line.find("shmreg.") != std::string::npos;
+    return {std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {}), mappings};
+}
+
 /* What the destructors have not given back, the daemon would still count. */
 static void test_given_back(shmreg_conn *conn) {
     shmreg::connection other;
+    const auto before = held();
 
     for (int i = 0; i < 1000; i++)
         shmreg::open(other, "cpp/array", i % 2 ? SHMREG_READ : SHMREG_WRITE);
+    CHECK(held() == before);
     auto found = shmreg::describe(other, "cpp/array");
     CHECK(found->readers == 0 && found->writers == 0);
     shmreg::check(shmreg_destroy(conn, "cpp/array"));

@@ -2,13 +2,12 @@
 """shmregctl exec: programs with regions as descriptors, and unchanged programs under the shim."""
 
 import os
-import select
 import signal
 import subprocess
 import sys
 import unittest
 
-from shmregctl import TIMEOUT, USER, Case, as_user, daemon, main
+from shmregctl import TIMEOUT, USER, Waiting, as_user, daemon, main
 
 PYTHON = "/usr/bin/python3"
 SHARED_MEMORY = """
@@ -28,15 +27,6 @@ second.close()
 
 def environment(**more):
     return dict(os.environ, SHMREG_SOCKET=daemon.client_socket, **more)
-
-
-class Waiting(Case):
-    def wait_until_none(self):
-        for _ in range(TIMEOUT * 20):
-            if not self.reply("list")["regions"]:
-                return
-            select.select([], [], [], 0.05)
-        raise AssertionError("a region is left")
 
 
 class Exec(Waiting):
@@ -86,6 +76,25 @@ class Exec(Waiting):
         process.terminate()
         self.assertEqual(process.wait(TIMEOUT), 128 + signal.SIGTERM)
         process.stdout.close()
+        self.wait_until_none()
+
+    def test_held_over_a_restart_of_the_daemon(self):
+        self.succeed("create", "a", "1", "--lifetime=attached", "--seconds=1")
+        process = subprocess.Popen(
+            [os.environ["SHMREGCTL"], "exec", "--region=a:rw=3", "--"]
+            + ["sh", "-c", "echo ready; read line; printf X >&3"],
+            env=environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        self.assertEqual(process.stdout.readline(), b"ready\n")
+        self.assertEqual(self.reply("list")["regions"][0]["writers"], 1)
+        daemon.process.kill()
+        daemon.process.wait(TIMEOUT)
+        daemon.run()
+        self.wait_until(lambda: self.reply("list")["regions"][0]["writers"] == 1)
+        process.communicate(b"go on\n", TIMEOUT)
+        self.assertEqual(process.returncode, 0)
         self.wait_until_none()
 
 

@@ -5,6 +5,7 @@
 #include "tests/support/child.h"
 #include "tests/support/regions.h"
 #include "tests/support/sandbox.h"
+#include "tests/support/smaps.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 #define READER 20002
 #define STRANGER 20003
 #define SIZE 100000L
+#define CYCLES 1000
 
 static const uint32_t backings[] = {SHMREG_SHM, SHMREG_MEMFD, SHMREG_FILE};
 #define N_BACKINGS (sizeof(backings) / sizeof(backings[0]))
@@ -165,6 +167,33 @@ START_TEST(test_every_attachment_has_its_own_description) {
 }
 END_TEST
 
+/* In turn with and without a connection of its own. */
+START_TEST(test_cycles_of_open_and_close_leave_nothing) {
+    shmreg_conn *conn = connect_to(&daemon_);
+    unsigned mappings, served;
+    int descriptors;
+
+    create_region(conn, "cycle", SIZE, SHMREG_OPTIONS(.backing = backings[_i]));
+    mappings = smaps_count("shmreg");
+    descriptors = count_files("/proc/self/fd", "");
+    served = settled_descriptors(&daemon_, conn);
+    for (unsigned i = 0; i < CYCLES; i++) {
+        shmreg_conn *one = i % 10 ? conn : connect_to(&daemon_);
+        shmreg_region *region = open_region(one, "cycle", i % 2 ? SHMREG_READ : SHMREG_WRITE);
+
+        ck_assert_int_eq(*(char *)shmreg_data(region), 0);
+        shmreg_close(region);
+        if (one != conn)
+            shmreg_disconnect(one);
+    }
+    ck_assert_int_eq(count_files("/proc/self/fd", ""), descriptors);
+    ck_assert_uint_eq(smaps_count("shmreg"), mappings);
+    wait_holders(conn, "cycle", 0, 0);
+    ck_assert_uint_eq(settled_descriptors(&daemon_, conn), served);
+    shmreg_disconnect(conn);
+}
+END_TEST
+
 int main(void) {
     TCase *sharing = tcase_create("sharing");
 
@@ -173,6 +202,7 @@ int main(void) {
     tcase_add_loop_test(sharing, test_two_users_share_and_a_third_is_refused, 0, N_BACKINGS);
     tcase_add_loop_test(sharing, test_what_one_writes_the_other_sees, 0, N_BACKINGS);
     tcase_add_loop_test(sharing, test_every_attachment_has_its_own_description, 0, N_BACKINGS);
+    tcase_add_loop_test(sharing, test_cycles_of_open_and_close_leave_nothing, 0, N_BACKINGS);
     tcase_add_test(sharing, test_memfd_keeps_its_size);
     return sandbox_run("sharing", &sharing, 1);
 }

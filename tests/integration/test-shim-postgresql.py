@@ -8,13 +8,12 @@ another, which its workers open by name.
 import glob
 import os
 import re
-import select
 import signal
 import subprocess
 import sys
 import tempfile
 
-from shmregctl import TIMEOUT, USER, Case, as_user, daemon, main
+from shmregctl import TIMEOUT, USER, Waiting, as_user, daemon, main
 
 SKIPPED = 77
 NAME = "shim-test"
@@ -42,7 +41,7 @@ def find_programs():
 PROGRAMS = find_programs()
 
 
-class PostgreSQL(Case):
+class PostgreSQL(Waiting):
     def setUp(self):
         self.directory = os.path.join(daemon.directory.name, "postgresql")
         os.mkdir(self.directory)
@@ -92,13 +91,6 @@ class PostgreSQL(Case):
     def is_ready(self):
         command = [os.path.join(PROGRAMS, "pg_isready"), "--quiet"]
         return subprocess.run(command, check=False, **self.options()).returncode == 0
-
-    def wait_until(self, condition):
-        for _ in range(TIMEOUT * 20):
-            if condition():
-                return
-            select.select([], [], [], 0.05)
-        raise AssertionError("what was waited for does not come")
 
     def processes(self):
         """The postmaster, as its lock file says, and its children."""

@@ -49,3 +49,14 @@ unsigned long smaps_number(const void *address, const char *name) {
 
     return find_value(address, name, value) ? strtoul(value, NULL, 10) : 0;
 }
+
+unsigned smaps_count(const char *directory) {
+    _cleanup_fclose_ FILE *file = fopen("/proc/self/maps", "re");
+    unsigned count = 0;
+    char line[512];
+
+    ck_assert_ptr_nonnull(file);
+    while (fgets(line, sizeof(line), file))
+        count += strstr(line, directory) != NULL;
+    return count;
+}

@@ -10,3 +10,6 @@ bool smaps_has_flag(const void *address, const char *flag);
 
 /* A number of the mapping that starts there, sizes in kB; 0 if there is none. */
 unsigned long smaps_number(const void *address, const char *name);
+
+/* How many mappings are of files below this directory. */
+unsigned smaps_count(const char *directory);

@@ -71,7 +71,8 @@ class InstallTest(unittest.TestCase):
         self.assert_installed(f"{systemd_path('tmpfilesdir')}/shmregd.conf")
 
     def test_man_pages_are_where_man_looks(self):
-        for page in ("shmregd.8", "shmreg-fsck.8", "shmregctl.1", "shmregd.json.5", "libshmreg.3"):
+        pages = ("shmregd.8", "shmreg-fsck.8", "shmregctl.1", "shmregd.json.5", "libshmreg.3")
+        for page in (*pages, "libshmreg-posix.7"):
             self.assert_installed(f"{PREFIX}/{MANDIR}/man{page[-1]}/{page}")
 
     @unittest.skipUnless(PYTHON, "built without Python")
@@ -107,6 +108,16 @@ class InstallTest(unittest.TestCase):
         (library,) = run("find", destination.name, "-name", "libshmreg.so.0").split()
         needed = re.findall(r"NEEDED\s+(?!ld-linux)(\S+)", run("objdump", "-p", library))
         self.assertEqual(needed, ["libc.so.6"])
+
+    def test_shim_is_beside_the_library(self):
+        (library,) = run("find", destination.name, "-name", "libshmreg.so.0").split()
+        directory = os.path.dirname(library)
+        shim = f"{directory}/libshmreg-posix.so"
+        self.assertIn("libshmreg.so.0", run("objdump", "-p", shim))
+        # The loader warns of what it cannot preload, and goes on without.
+        environment = dict(os.environ, LD_LIBRARY_PATH=directory, LD_PRELOAD=shim)
+        result = subprocess.run(["true"], env=environment, capture_output=True, check=True)
+        self.assertEqual(result.stderr, b"")
 
     def test_units_are_valid(self):
         for manager, variable in (("--system", "systemdsystemunitdir"), ("--user", "systemduserunitdir")):
