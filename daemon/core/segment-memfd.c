@@ -47,7 +47,17 @@ static int memfd_create_segment(struct segment *segment) {
     return r;
 }
 
+/* Whoever may write to a memfd may seal it as well: nothing but F_SEAL_SEAL keeps him from it, which
+ * would keep the daemon from it, too. */
+static bool is_sealed_by_a_writer(const struct segment *segment) {
+    int seals = fcntl(segment->fd, F_GET_SEALS);
+
+    return !segment->sealed && seals > 0 && seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE);
+}
+
 static int memfd_open(const struct segment *segment, int flags) {
+    if ((flags & O_ACCMODE) != O_RDONLY && is_sealed_by_a_writer(segment))
+        return -EROFS;
     return segment_open_anew(segment->fd, flags);
 }
 

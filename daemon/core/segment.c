@@ -134,6 +134,11 @@ int segment_open(const struct segment *segment, int flags, struct error *error) 
         return error_set(error, -EACCES,
                          "this adopted memory can only be read: what was handed over carried no "
                          "right to write, or is sealed, or the daemon's user has no such right");
+    if (fd == -EROFS && segment->backing == BACKING_MEMFD)
+        return error_set(
+            error, -EACCES,
+            "a writer has sealed this memory against writing: it can only be read until "
+            "a new version is published");
     segment_name(segment, name);
     return error_set(error, fd, "cannot open segment %s: %s", name, strerror(-fd));
 }
@@ -198,6 +203,10 @@ int segment_grow(const struct segment *segment, uint64_t size, struct error *err
 int segment_seal(const struct segment *segment, struct error *error) {
     int r = segment->ops->seal ? segment->ops->seal(segment) : 0;
 
+    if (r == -EPERM)
+        return error_set(error, r,
+                         "a writer has sealed this memory against further seals: the next version "
+                         "that is published can be sealed");
     return r < 0 ? error_set(error, r, "cannot seal a segment: %s", strerror(-r)) : 0;
 }
 
