@@ -232,6 +232,9 @@ static int serve(struct connection *connection, size_t size) {
         r = send_reply(connection, reply);
     if (r == -EAGAIN && served == 0)
         return keep(connection, reply);
+    if (r == -ETOOMANYREFS)
+        log_cut_off(connection, "too many descriptors are under way to clients that do not take "
+                                "them (RLIMIT_NOFILE)");
     if (r < 0 || served < 0)
         return r < 0 ? r : served;
     if (connection->news)
