@@ -10,26 +10,6 @@
 
 #include "daemon/ground/config-reader.h"
 
-/* "512M": digits and one letter, powers of 1024. */
-static bool parse_size(const char *text, uint64_t *ret) {
-    static const char units[] = "KMGT";
-    uint64_t number = 0;
-    size_t digits = strspn(text, "0123456789");
-    const char *unit = text[digits] ? strchr(units, text[digits]) : NULL;
-
-    if (digits == 0 || !unit || text[digits + 1])
-        return false;
-    for (size_t i = 0; i < digits; i++)
-        if (__builtin_mul_overflow(number, 10, &number) ||
-            __builtin_add_overflow(number, (uint64_t)(text[i] - '0'), &number))
-            return false;
-    if (__builtin_mul_overflow(number, (uint64_t)1 << (10 * (unit - units + 1)), &number) ||
-        number > INT64_MAX)
-        return false;
-    *ret = number;
-    return true;
-}
-
 static int read_limit(struct reader *reader, const json_t *value, void *target) {
     uint64_t *most = target;
 
@@ -43,7 +23,7 @@ static int read_limit(struct reader *reader, const json_t *value, void *target) 
 }
 
 static int read_bytes(struct reader *reader, const json_t *value, void *target) {
-    if (json_is_string(value) && parse_size(json_string_value(value), target))
+    if (json_is_string(value) && config_parse_size(json_string_value(value), target))
         return 0;
     if (json_is_string(value) && strcmp(json_string_value(value), "none") != 0)
         return config_mistake(reader,

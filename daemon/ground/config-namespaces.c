@@ -27,32 +27,8 @@ static int read_owner(struct reader *reader, const json_t *value, void *target) 
 static int read_mode(struct reader *reader, const json_t *value, void *target) {
     struct namespace *namespace = target;
 
-    if (!json_is_string(value) || mode_parse(json_string_value(value), &namespace->mode) < 0)
-        return config_mistake(reader, "must be a mode of r and w in octal, such as \"0640\"");
     namespace->has_mode = true;
-    return 0;
-}
-
-static int read_lifetime(struct reader *reader, const json_t *value, void *target) {
-    uint32_t lifetime = json_is_string(value) ? lifetime_from_word(json_string_value(value)) : 0;
-
-    if (lifetime == 0)
-        return config_mistake(reader, "must be one of %s", lifetime_words);
-    *(enum lifetime *)target = lifetime;
-    return 0;
-}
-
-static int read_seconds(struct reader *reader, const json_t *value, void *target) {
-    if (!json_is_integer(value) || json_integer_value(value) < 0 ||
-        json_integer_value(value) > UINT32_MAX)
-        return config_mistake(reader, "must be a whole number of seconds from 0 on");
-    *(uint32_t *)target = (uint32_t)json_integer_value(value);
-    return 0;
-}
-
-/* The string at @index of an array, with which @reader->path is not concerned. */
-static const char *string_at(const json_t *array, size_t index) {
-    return json_string_value(json_array_get(array, index));
+    return config_read_mode(reader, value, &namespace->mode);
 }
 
 static int add_creator(const struct reader *reader, const char *text, struct namespace *namespace) {
@@ -94,61 +70,12 @@ static int read_create(struct reader *reader, const json_t *value, void *target)
     if (!namespace->creators)
         return no_memory(reader);
     for (size_t i = 0; r == 0 && i < json_array_size(value); i++) {
-        const char *text = string_at(value, i);
+        const char *text = json_string_value(json_array_get(value, i));
 
         if (text && strcmp(text, ANYONE) == 0)
         namespace->anyone = true;
         else r = add_creator(reader, text, namespace);
     }
-    return r;
-}
-
-/* "user:alice:r" whose subject exists. */
-static int check_rule(const struct reader *reader, const char *text) {
-    struct access_rule rule;
-    struct subject_id subject;
-    int r;
-
-    if (!text || access_rule_parse(text, strlen(text), &rule) < 0)
-        return config_mistake(reader, "'%.80s' is not an access rule such as \"user:alice:rw\"",
-                              text ? text : "?");
-    r = subject_init(&subject, rule.subject, rule.name);
-    if (r == -ENOENT)
-        return config_mistake(reader, "there is no %s '%.80s'", subject_word(rule.subject),
-                              rule.name);
-    if (r < 0)
-        return no_memory(reader);
-    subject_deinit(&subject);
-    return 0;
-}
-
-static int append(const struct reader *reader, char **list, const char *rule) {
-    char *longer;
-
-    if (asprintf(&longer, "%s%s%s", *list, **list ? "," : "", rule) < 0)
-        return no_memory(reader);
-    free(*list);
-    *list = longer;
-    return 0;
-}
-
-static int read_acl(struct reader *reader, const json_t *value, void *target) {
-    struct namespace *namespace = target;
-    int r = 0;
-
-    if (!json_is_array(value) || json_array_size(value) > ACL_RULES_MAX)
-        return config_mistake(reader, "must be an array of at most %d access rules", ACL_RULES_MAX);
-    free(namespace->acl);
-    namespace->acl = strdup("");
-    if (!namespace->acl)
-        return no_memory(reader);
-    for (size_t i = 0; r == 0 && i < json_array_size(value); i++) {
-        r = check_rule(reader, string_at(value, i));
-        if (r == 0)
-            r = append(reader, &namespace->acl, string_at(value, i));
-    }
-    if (r == 0 && strlen(namespace->acl) >= ACL_TEXT_MAX)
-        r = config_mistake(reader, "has more than %d bytes of rules", ACL_TEXT_MAX);
     return r;
 }
 
@@ -199,10 +126,10 @@ static int read_namespace(struct reader *reader, const char *prefix, const json_
         {"owner", read_owner, namespace},
         {"create", read_create, namespace},
         {"mode", read_mode, namespace},
-        {"acl", read_acl, namespace},
+        {"acl", config_read_acl, &namespace->acl},
         {"backing", config_read_backing, &namespace->backing},
-        {"lifetime", read_lifetime, &namespace->lifetime},
-        {"seconds", read_seconds, &namespace->seconds},
+        {"lifetime", config_read_lifetime, &namespace->lifetime},
+        {"seconds", config_read_seconds, &namespace->seconds},
         {NULL},
     };
     r = config_read_object(reader, value, keys);

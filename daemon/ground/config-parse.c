@@ -29,15 +29,6 @@ static int read_group(struct reader *reader, const json_t *value, void *target) 
     return 0;
 }
 
-int config_read_backing(struct reader *reader, const json_t *value, void *target) {
-    uint32_t backing = json_is_string(value) ? backing_from_word(json_string_value(value)) : 0;
-
-    if (!backing_can_be_chosen(backing))
-        return config_mistake(reader, "must be one of %s", backing_words);
-    *(enum backing *)target = backing;
-    return 0;
-}
-
 static int read_level(struct reader *reader, const json_t *value, void *target) {
     static const struct {
         const char *word;

@@ -40,9 +40,17 @@ int config_read_members(struct reader *reader, const json_t *object,
 /* Reads an object by a table of keys that ends with one without a name. */
 int config_read_object(struct reader *reader, const json_t *object, const struct key *keys);
 
-/* The value of one key. */
+/* The value of one key: for an enum backing, an enum lifetime, a uint32_t, and a list of access rules that
+ * replaces what the char * points to. */
 int config_read_backing(struct reader *reader, const json_t *value, void *target);
+int config_read_lifetime(struct reader *reader, const json_t *value, void *target);
+int config_read_mode(struct reader *reader, const json_t *value, void *target);
+int config_read_seconds(struct reader *reader, const json_t *value, void *target);
+int config_read_acl(struct reader *reader, const json_t *value, void *target);
 int config_read_user(struct reader *reader, const char *name, uid_t *ret);
+
+/* "512M": digits and one letter, powers of 1024. */
+bool config_parse_size(const char *text, uint64_t *ret);
 
 /* "limits" and "namespaces". @target is the struct config. */
 int config_read_limits(struct reader *reader, const json_t *value, void *target);
