@@ -127,7 +127,7 @@ int manager_end_region(struct region *region, const struct caller *caller, enum 
                        const char *reason, struct error *error);
 
 /* 0 if a region can be like that; @client would own it, @attaches if it is attached at once. */
-int manager_check_spec(const struct manager *manager, const struct region_spec *spec,
+int manager_check_spec(const struct config *config, const struct region_spec *spec,
                        const struct client *client, bool attaches, struct error *error);
 
 /* Completes what a region shall be and checks it, and that the caller may create that name. *ret

@@ -20,7 +20,7 @@ static int check_new_region(const struct manager *manager, const struct caller *
     int r;
 
     policy_complete(manager->config, spec);
-    r = manager_check_spec(manager, spec, client, client != NULL, error);
+    r = manager_check_spec(manager->config, spec, client, client != NULL, error);
     return r < 0 ? r : policy_check_create(manager->config, caller, spec->name, error);
 }
 
@@ -34,7 +34,7 @@ static int check_version(const struct manager *manager, const struct region_spec
         .attributes = spec->attributes,
     };
 
-    return manager_check_spec(manager, &version, NULL, true, error);
+    return manager_check_spec(manager->config, &version, NULL, true, error);
 }
 
 /* For a region that exists, the spec becomes what its next version is: the content, and attributes that
