@@ -10,6 +10,7 @@
 #include "daemon/ground/confinement.h"
 #include "daemon/ground/log.h"
 #include "daemon/core/clock.h"
+#include "daemon/core/declare.h"
 #include "daemon/options.h"
 #include "daemon/service.h"
 #include "daemon/signals.h"
@@ -34,6 +35,8 @@ struct daemon {
     struct server *server;
     struct admin *admin;
     struct service service;
+    struct declare_waiter declared;
+    bool stopping; /* a signal wants it */
 };
 
 static void use_log_level(const struct daemon *daemon) {
@@ -42,7 +45,14 @@ static void use_log_level(const struct daemon *daemon) {
 }
 
 static int load_config(const struct options *options, struct config **ret, struct error *error) {
-    return config_load(options->config, options->per_user, ret, error);
+    _cleanup_(cleanup_config_free) struct config *config = NULL;
+    int r = config_load(options->config, options->per_user, &config, error);
+
+    if (r == 0)
+        r = declare_check(config, error);
+    if (r == 0)
+        *ret = steal_pointer(config);
+    return r;
 }
 
 /* For SIGHUP and for the admin socket. */
@@ -76,6 +86,7 @@ static void on_signal(void *data, int signal) {
         return;
     }
     log_info("stopping: %s", strsignal(signal));
+    daemon->stopping = true;
     event_base_loopbreak(daemon->base);
 }
 
@@ -83,7 +94,7 @@ static void describe(void *data, char *ret, size_t size) {
     const struct daemon *daemon = data;
 
     snprintf(ret, size, "%u regions, %u clients", manager_n_regions(daemon->manager),
-             server_n_connections(daemon->server));
+             daemon->server ? server_n_connections(daemon->server) : 0);
 }
 
 static void on_clients_changed(void *data) {
@@ -141,11 +152,7 @@ static int open_sockets(struct daemon *daemon, struct error *error) {
 }
 
 static int start_faces(struct daemon *daemon, struct error *error) {
-    int r = open_sockets(daemon, error);
-
-    if (r < 0)
-        return r;
-    r = server_new(
+    int r = server_new(
         &(struct server_options){
             .base = daemon->base,
             .manager = daemon->manager,
@@ -176,6 +183,35 @@ static void confine(const struct options *options) {
     confine_files(directories, ARRAY_SIZE(directories), options->per_user);
 }
 
+/* A wait for events that fails, for lack of memory perhaps, is tried again after a pause: to end would
+ * help nobody. If it goes on failing, the service manager's watchdog is not fed. */
+static void run_loop(struct daemon *daemon) {
+    static const struct timespec pause = {.tv_nsec = 50000000};
+
+    while (event_base_dispatch(daemon->base) < 0) {
+        log_error("cannot wait for events, trying again: %s", strerror(errno));
+        nanosleep(&pause, NULL);
+    }
+}
+
+static void on_declared(struct declare_waiter *waiter) {
+    struct daemon *daemon = (struct daemon *)((char *)waiter - offsetof(struct daemon, declared));
+
+    event_base_loopbreak(daemon->base);
+}
+
+/* Before the first client is served, and before anything is started after this service. */
+static void declare_regions(struct daemon *daemon) {
+    struct declarations *declarations = manager_declarations(daemon->manager);
+
+    manager_declare(daemon->manager);
+    daemon->declared.ended = on_declared;
+    if (declarations_n_loading(declarations) > 0 &&
+        declarations_await(declarations, &daemon->declared) == 0)
+        run_loop(daemon);
+    declare_waiter_stop(&daemon->declared);
+}
+
 static int start(struct daemon *daemon, struct error *error) {
     int r = options_find_directories(&daemon->options, error);
 
@@ -184,11 +220,15 @@ static int start(struct daemon *daemon, struct error *error) {
     if (r == 0)
         r = start_core(daemon, error);
     if (r == 0)
+        r = open_sockets(daemon, error);
+    if (r == 0) {
+        confine(&daemon->options);
+        declare_regions(daemon);
+    }
+    if (r == 0 && !daemon->stopping)
         r = start_faces(daemon, error);
     /* What nobody has taken is memory that nobody wants. */
     fdstore_deinit(&daemon->fdstore);
-    if (r == 0)
-        confine(&daemon->options);
     return r;
 }
 
@@ -209,22 +249,11 @@ static void stop(struct daemon *daemon) {
         event_base_free(daemon->base);
 }
 
-/* A wait for events that fails, for lack of memory perhaps, is tried again after a pause: to end would
- * help nobody. If it goes on failing, the service manager's watchdog is not fed. */
-static void run_loop(struct daemon *daemon) {
-    static const struct timespec pause = {.tv_nsec = 50000000};
-
-    while (event_base_dispatch(daemon->base) < 0) {
-        log_error("cannot wait for events, trying again: %s", strerror(errno));
-        nanosleep(&pause, NULL);
-    }
-}
-
 static int run(struct daemon *daemon, struct error *error) {
     const struct options *options = &daemon->options;
     int r = start(daemon, error);
 
-    if (r < 0)
+    if (r < 0 || daemon->stopping)
         return r;
     log_write(LOG_INFO, ABOUT(.kind = LOG_DAEMON_STARTED),
               "shmregd " PROJECT_VERSION " started in %s and %s with %u regions",

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <string.h>
 #include <time.h>
 
@@ -104,15 +105,15 @@ static int print_started(const struct ctl *ctl, json_int_t usec, struct error *e
     return ctl_print_field(ctl, error, "Started:", "%s, %s ago", when, age);
 }
 
-static int print_configuration(const struct ctl *ctl, json_t *files, struct error *error) {
-    json_t *file;
+static int print_texts(const struct ctl *ctl, const char *label, json_t *texts,
+                       struct error *error) {
+    json_t *text;
     size_t i;
     int r = 0;
 
-    json_array_foreach (files, i, file) {
-        if (r == 0 && json_is_string(file))
-            r = ctl_print_field(ctl, error, i == 0 ? "Configured:" : "", "%s",
-                                json_string_value(file));
+    json_array_foreach (texts, i, text) {
+        if (r == 0 && json_is_string(text))
+            r = ctl_print_field(ctl, error, i == 0 ? label : "", "%s", json_string_value(text));
     }
     return r;
 }
@@ -156,7 +157,8 @@ int command_status(struct ctl *ctl, const struct invocation *invocation, struct 
         (r = ctl_print_field(ctl, error, "Instance:", "%s", instance)) < 0 ||
         (r = ctl_print_field(ctl, error, "Runtime:", "%s", runtime)) < 0 ||
         (r = ctl_print_field(ctl, error, "State:", "%s", state)) < 0 ||
-        (r = print_configuration(ctl, configuration, error)) < 0 ||
+        (r = print_texts(ctl, "Configured:", configuration, error)) < 0 ||
+        (r = print_texts(ctl, "Problems:", json_object_get(reply, "problems"), error)) < 0 ||
         (r = print_kept(ctl, json_object_get(reply, "kept"), error)) < 0)
         return r;
     return print_usage(ctl, usage, error);
@@ -183,7 +185,34 @@ int command_ping(struct ctl *ctl, const struct invocation *invocation, struct er
     return 0;
 }
 
+/* On standard error, though nothing has failed. */
+__attribute__((format(printf, 1, 2))) static void warn(const char *format, ...) {
+    struct error warning;
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(warning.text, sizeof(warning.text), format, arguments);
+    va_end(arguments);
+    ctl_report(&warning);
+}
+
 int command_reload(struct ctl *ctl, const struct invocation *invocation, struct error *error) {
+    _cleanup_(cleanup_json_decref) json_t *reply = NULL;
+    json_t *problems = NULL, *problem;
+    json_int_t loading = 0;
+    size_t i;
+    int r = ctl_call(ctl, "Reload", json_object(), &reply, error);
+
     (void)invocation;
-    return ctl_call_silently(ctl, "Reload", json_object(), error);
+    if (r == 0 && ctl->json)
+        return ctl_print_json(reply, error);
+    if (r == 0)
+        r = ctl_unpack(reply, error, "{s:o, s:I}", "problems", &problems, "loading", &loading);
+    if (r < 0)
+        return r;
+    json_array_foreach (problems, i, problem)
+        warn("%s", json_is_string(problem) ? json_string_value(problem) : "?");
+    if (loading > 0)
+        warn("files that are still being loaded: %" JSON_INTEGER_FORMAT, loading);
+    return 0;
 }

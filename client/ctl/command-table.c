@@ -214,7 +214,9 @@ const struct command commands[] = {
         .name = "reload",
         .arguments = "",
         .summary = "Make the daemon read its configuration again",
-        .help = "A mistake in it is reported, and the old configuration stays in force.",
+        .help =
+            "A mistake in it is reported, and the old configuration stays in force. What could not\n"
+            "be done for the regions that it declares is reported, too.",
         .run = command_reload,
     },
     {

@@ -5,6 +5,7 @@
 #include "daemon/core/manager-private.h"
 
 #include "daemon/core/clock.h"
+#include "daemon/core/durability.h"
 #include "daemon/core/reaper.h"
 #include "daemon/ground/log.h"
 
@@ -70,6 +71,157 @@ int manager_set_attributes(struct manager *manager, const struct caller *caller,
     }
     copy = old;
     manager_announce_change(manager, region, caller, "attributes");
+    return 0;
+}
+
+/* What a region takes, charged to its next owner, too, until it is known who has it. */
+struct move {
+    struct charge *held[3];
+    struct charge new[3];
+    size_t count;
+};
+
+static void release_new(struct move *move) {
+    for (size_t i = 0; i < move->count; i++)
+        charge_release(&move->new[i]);
+}
+
+static void release_held(struct move *move) {
+    for (size_t i = 0; i < move->count; i++) {
+        charge_release(move->held[i]);
+        *move->held[i] = move->new[i];
+    }
+}
+
+/* The region's own charge, its version's and its sync block's. Older versions stay whose they were. */
+static int charge_next(struct region *region, uid_t uid, struct move *move, struct error *error) {
+    int r = 0;
+
+    *move = (struct move){.held = {&region->charge, &region->segment->charge}};
+    move->count = 2;
+    if (region->sync_block)
+        move->held[move->count++] = &region->sync_block->charge;
+    for (size_t i = 0; r == 0 && i < move->count; i++)
+        r = quota_charge(region->manager->quota, uid, move->held[i]->kind, move->held[i]->amount,
+                         &move->new[i], error);
+    if (r < 0)
+        release_new(move);
+    return r;
+}
+
+/* @new becomes the region's, or stays the caller's on error. */
+static int give(struct region *region, const struct access *new, struct error *error) {
+    struct access old = region->access;
+    struct move move;
+    int r = charge_next(region, new->owner_uid, &move, error);
+
+    if (r < 0)
+        return r;
+    region->access = *new;
+    r = manager_record(region->manager, region, error);
+    if (r < 0) {
+        region->access = old;
+        release_new(&move);
+        return r;
+    }
+    release_held(&move);
+    access_deinit(&old);
+    return 0;
+}
+
+int manager_set_owner(struct manager *manager, const struct caller *caller, const char *name,
+                      uid_t uid, gid_t gid, struct error *error) {
+    const struct access *old;
+    struct region *region;
+    struct access new;
+    int r = manager_find_with(manager, caller, name, RIGHT_MANAGE, &region, error);
+
+    if (r < 0)
+        return r;
+    if (!caller->administrator)
+        return error_set(error, -EPERM, "only an administrator gives region '%s' to another", name);
+    old = &region->access;
+    if (old->owner_uid == uid && old->owner_gid == gid)
+        return 0;
+    r = access_init(&new, uid, gid, old->mode, old->acl, ACCESS_RECORDED, error);
+    if (r < 0)
+        return r;
+    new.namespace_uid = old->namespace_uid;
+    r = give(region, &new, error);
+    if (r < 0) {
+        access_deinit(&new);
+        return r;
+    }
+    manager_announce_change(manager, region, caller, "owner");
+    return 0;
+}
+
+static int begin_lifetime(struct region *region, enum lifetime lifetime, uint32_t seconds,
+                          uint64_t deadline, struct error *error) {
+    reaper_stop(region);
+    if (region->timer)
+        event_free(steal_pointer(region->timer));
+    region->lifetime = lifetime;
+    region->seconds = seconds;
+    region->deadline = deadline;
+    return reaper_start(region, NULL, error);
+}
+
+int manager_set_lifetime(struct manager *manager, const struct caller *caller, const char *name,
+                         enum lifetime lifetime, uint32_t seconds, struct error *error) {
+    enum lifetime old_lifetime;
+    uint32_t old_seconds;
+    uint64_t old_deadline;
+    struct region *region;
+    struct error ignored;
+    int r = manager_find_with(manager, caller, name, RIGHT_MANAGE, &region, error);
+
+    if (r < 0 || (region->lifetime == lifetime && region->seconds == seconds))
+        return r;
+    if (lifetime == LIFETIME_OWNER || region->lifetime == LIFETIME_OWNER)
+        return error_set(error, -EINVAL, "region '%s': the lifetime owner is for its whole life",
+                         name);
+    old_lifetime = region->lifetime;
+    old_seconds = region->seconds;
+    old_deadline = region->deadline;
+    r = begin_lifetime(region, lifetime, seconds, 0, error);
+    if (r == 0)
+        r = manager_record(manager, region, error);
+    if (r < 0) {
+        begin_lifetime(region, old_lifetime, old_seconds, old_deadline, &ignored);
+        return r;
+    }
+    manager_announce_change(manager, region, caller, "lifetime");
+    return 0;
+}
+
+int manager_set_durability(struct manager *manager, const struct caller *caller, const char *name,
+                           enum durability durability, uint32_t seconds, struct error *error) {
+    const struct region_spec wanted = {
+        .name = name, .durability = durability, .durability_seconds = seconds};
+    enum durability old;
+    uint32_t old_seconds;
+    struct region *region;
+    int r = manager_find_with(manager, caller, name, RIGHT_MANAGE, &region, error);
+
+    if (r < 0 || (region->durability == durability && region->durability_seconds == seconds))
+        return r;
+    r = durability_check(&wanted, region->segment->backing, error);
+    if (r < 0)
+        return r;
+    old = region->durability;
+    old_seconds = region->durability_seconds;
+    region->durability = durability;
+    region->durability_seconds = seconds;
+    r = manager_record(manager, region, error);
+    if (r < 0) {
+        region->durability = old;
+        region->durability_seconds = old_seconds;
+        return r;
+    }
+    durability_stop(region);
+    durability_changed(region);
+    manager_announce_change(manager, region, caller, "durability");
     return 0;
 }
 

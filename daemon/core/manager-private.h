@@ -27,6 +27,7 @@ struct manager {
     struct registry *volatile_registry, *durable_registry;
     struct status_page *status;
     struct quota *quota;
+    struct declarations *declarations;
     struct processes *processes;
     struct workers *workers;
     struct workers *disk_workers; /* may be stuck with the disk, which is nothing to the others */

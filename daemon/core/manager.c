@@ -4,6 +4,7 @@
  */
 #include "daemon/core/manager-private.h"
 
+#include "daemon/core/declare.h"
 #include "daemon/core/policy.h"
 #include "daemon/core/reaper.h"
 #include "daemon/core/reconcile.h"
@@ -190,6 +191,8 @@ int manager_new(const struct manager_options *options, struct manager **ret, str
     r = open_ground(manager, error);
     if (r == 0)
         r = reconcile(manager, options->fdstore, error);
+    if (r == 0)
+        r = declarations_new(manager, &manager->declarations, error);
     manager->prelude.open = false;
     if (r < 0)
         return r;
@@ -200,6 +203,7 @@ int manager_new(const struct manager_options *options, struct manager **ret, str
 void manager_free(struct manager *manager) {
     struct client *client;
 
+    cleanup_declarations_free(&manager->declarations);
     prelude_deinit(&manager->prelude);
     cleanup_workers_free(&manager->workers);
     cleanup_workers_free(&manager->disk_workers);
@@ -226,6 +230,11 @@ void manager_free(struct manager *manager) {
     free(manager);
 }
 
+void manager_declare(struct manager *manager) {
+    manager->prelude.open = true;
+    declarations_apply(manager->declarations);
+}
+
 static int set_namespace_owner(void *data, struct region *region) {
     region->access.namespace_uid = policy_namespace_owner(data, region->name);
     return 0;
@@ -235,6 +244,7 @@ void manager_configure(struct manager *manager, const struct config *config) {
     manager->config = config;
     quota_configure(manager->quota, config);
     manager_each_region(manager, set_namespace_owner, (void *)config);
+    declarations_apply(manager->declarations);
 }
 
 const struct config *manager_config(const struct manager *manager) {
@@ -263,6 +273,10 @@ uint32_t manager_slot_version(const struct manager *manager, const struct region
 
 const struct kept *manager_kept(const struct manager *manager) {
     return &manager->kept;
+}
+
+struct declarations *manager_declarations(const struct manager *manager) {
+    return manager->declarations;
 }
 
 struct quota *manager_quota(struct manager *manager) {

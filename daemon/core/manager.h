@@ -35,7 +35,11 @@ int manager_new(const struct manager_options *options, struct manager **ret, str
 void manager_free(struct manager *manager);
 DEFINE_CLEANUP(struct manager *, manager_free);
 
-/* New limits and defaults; the configuration must outlive the manager or the next call of this. */
+/* Makes the declared regions (see declare.h), after the start: this has workers begin. */
+void manager_declare(struct manager *manager);
+
+/* New limits and defaults, and what is declared now; the configuration must outlive the manager or the
+ * next call of this. */
 void manager_configure(struct manager *manager, const struct config *config);
 const struct config *manager_config(const struct manager *manager);
 const char *manager_instance(const struct manager *manager);
@@ -44,6 +48,7 @@ const char *manager_state_directory(const struct manager *manager);
 int manager_status_page_fd(const struct manager *manager);
 struct quota *manager_quota(struct manager *manager);
 const struct kept *manager_kept(const struct manager *manager);
+struct declarations *manager_declarations(const struct manager *manager);
 
 /*
  * Clients. @pidfd (-1: it is opened by pid) is taken over, on success the caller's groups, too.
@@ -200,6 +205,15 @@ int manager_set_access(struct manager *manager, const struct caller *caller, con
                        const uint32_t *mode, const char *acl, struct error *error);
 int manager_set_attributes(struct manager *manager, const struct caller *caller, const char *name,
                            const char *attributes, struct error *error);
+/* Whose it is, who pays for it, too, with what its present version takes: for administrators. -EDQUOT,
+ * -ENOSPC. */
+int manager_set_owner(struct manager *manager, const struct caller *caller, const char *name,
+                      uid_t uid, gid_t gid, struct error *error);
+/* Not to or from `owner`. A lease runs from now on. */
+int manager_set_lifetime(struct manager *manager, const struct caller *caller, const char *name,
+                         enum lifetime lifetime, uint32_t seconds, struct error *error);
+int manager_set_durability(struct manager *manager, const struct caller *caller, const char *name,
+                           enum durability durability, uint32_t seconds, struct error *error);
 int manager_renew(struct manager *manager, const struct caller *caller, const char *name,
                   uint32_t seconds, struct error *error);
 
@@ -239,7 +253,7 @@ struct observer {
 void manager_observe(struct manager *manager, struct observer *observer);
 void manager_unobserve(struct observer *observer);
 
-/* What happened while the manager was made, in order: @told may not change anything. False if there is
+/* What happened while the manager was made, and since manager_declare(), in order: @told may not change anything. False if there is
  * more than was kept. The @version is the region's, which may have ended. */
 typedef void manager_told(void *data, enum region_event event, const struct region *region,
                           uint32_t version, const char *reason);

@@ -26,6 +26,7 @@ char *region_record_format(const struct region *region);
 struct region_record {
     json_t *json;
     const char *name, *acl, *attributes;
+    const char *declared, *loaded; /* NULL: none, as in records of older daemons */
     uint64_t id, size, max_size, deadline;
     uint32_t version, slot, slot_version, seconds, mode, owner_uid, owner_gid;
     enum backing backing;

@@ -29,6 +29,8 @@ void region_unref(struct region *region) {
     charge_release(&region->charge);
     access_deinit(&region->access);
     free(region->attributes);
+    free(region->declared);
+    free(region->loaded);
     free(region->name);
     free(region);
 }

@@ -54,6 +54,8 @@ struct region {
     uint32_t durability_seconds; /* of `interval`, for which the rest is, too */
     struct event *sync_timer;    /* NULL before the first change */
     bool unsynced, syncing;      /* there may be something to sync; it is being synced */
+    char *declared;              /* the declaration applied last, a JSON object; NULL: none ever was */
+    char *loaded;                /* which content of the declared file it had; NULL: none */
     bool ended;                  /* destroyed or reaped: only attachments keep it */
 };
 

@@ -99,9 +99,12 @@ static int region_from_record(struct manager *manager, const struct region_recor
         .tag = record->tag,
         .name = strdup(record->name),
         .attributes = strdup(record->attributes),
+        .declared = record->declared ? strdup(record->declared) : NULL,
+        .loaded = record->loaded ? strdup(record->loaded) : NULL,
     };
     LIST_INIT(&region->attachments);
-    if (!region->name || !region->attributes)
+    if (!region->name || !region->attributes || (record->declared && !region->declared) ||
+        (record->loaded && !region->loaded))
         return error_set(error, -ENOMEM, "no memory for a region");
     r = access_init(&region->access, record->owner_uid, record->owner_gid, record->mode,
                     record->acl, ACCESS_RECORDED, error);

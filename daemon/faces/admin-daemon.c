@@ -1,10 +1,11 @@
 /*
- * Methods on the daemon as a whole: whether it answers, how it is, who its clients are, and its
- * configuration.
+ * Methods on the daemon as a whole: whether it answers, how it is, and who its clients are.
  */
 #include "daemon/core/kept.h"
 #include "daemon/faces/admin-format.h"
 #include "daemon/faces/admin-private.h"
+
+#include "daemon/core/declare.h"
 
 void admin_ping(struct admin_connection *connection, const struct varlink_call *call) {
     (void)connection;
@@ -46,21 +47,27 @@ static int count_client(void *data, struct client *client) {
 
 void admin_get_status(struct admin_connection *connection, const struct varlink_call *call) {
     struct manager *manager = connection->manager;
+    const struct declarations *declarations = manager_declarations(manager);
     const struct quota *quota = manager_quota(manager);
     unsigned n_clients = 0;
+    json_t *problems;
 
+    /* They have names of regions in them that are not for everyone. */
+    problems = connection->caller.administrator ? format_problems(declarations) : json_array();
     manager_each_client(manager, count_client, &n_clients);
     varlink_reply(
-        call, json_pack("{s:s, s:I, s:I, s:s, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o*}", "version",
-                        PROJECT_VERSION, "pid", (json_int_t)getpid(), "started_usec",
-                        (json_int_t)admin_options(connection->admin)->started_usec, "instance",
-                        manager_instance(manager), "runtime_directory",
-                        format_text(manager_runtime_directory(manager)), "state_directory",
-                        format_text(manager_state_directory(manager)), "configuration",
-                        format_configuration(manager_config(manager)), "regions",
-                        (json_int_t)manager_n_regions(manager), "clients", (json_int_t)n_clients,
-                        "attachments", (json_int_t)quota_used(quota, LIMIT_ATTACHMENTS), "usage",
-                        format_usages(quota), "kept", format_kept(manager_kept(manager))));
+        call,
+        json_pack("{s:s, s:I, s:I, s:s, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o*, s:o, s:I}",
+                  "version", PROJECT_VERSION, "pid", (json_int_t)getpid(), "started_usec",
+                  (json_int_t)admin_options(connection->admin)->started_usec, "instance",
+                  manager_instance(manager), "runtime_directory",
+                  format_text(manager_runtime_directory(manager)), "state_directory",
+                  format_text(manager_state_directory(manager)), "configuration",
+                  format_configuration(manager_config(manager)), "regions",
+                  (json_int_t)manager_n_regions(manager), "clients", (json_int_t)n_clients,
+                  "attachments", (json_int_t)quota_used(quota, LIMIT_ATTACHMENTS), "usage",
+                  format_usages(quota), "kept", format_kept(manager_kept(manager)), "problems",
+                  problems, "loading", (json_int_t)declarations_n_loading(declarations)));
 }
 
 struct client_list {
@@ -82,15 +89,4 @@ void admin_list_clients(struct admin_connection *connection, const struct varlin
 
     manager_each_client(connection->manager, add_client, &list);
     varlink_reply(call, json_pack("{s:o}", "clients", list.clients));
-}
-
-void admin_reload(struct admin_connection *connection, const struct varlink_call *call) {
-    const struct admin_options *options = admin_options(connection->admin);
-    struct error error = {0};
-    int r = options->reload(options->data, &error);
-
-    if (r < 0)
-        admin_fail(call, r, &error);
-    else
-        varlink_reply(call, json_object());
 }

@@ -128,3 +128,14 @@ json_t *format_usage(const struct quota *quota, enum limit_kind kind) {
                      (json_int_t)quota_used(quota, kind), "limit",
                      limit == LIMIT_NONE ? NULL : json_integer((json_int_t)limit));
 }
+
+static void add_problem(void *data, const char *problem) {
+    json_array_append_new(data, format_text(problem));
+}
+
+json_t *format_problems(const struct declarations *declarations) {
+    json_t *problems = json_array();
+
+    declarations_each_problem(declarations, add_problem, problems);
+    return problems;
+}

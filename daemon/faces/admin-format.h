@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "daemon/core/client.h"
+#include "daemon/core/declare.h"
 #include "daemon/core/quota.h"
 #include "daemon/core/region.h"
 
@@ -29,6 +30,7 @@ json_t *format_region(const struct region *region, struct user_names *names);
 json_t *format_attachment(const struct attachment *attachment);
 json_t *format_client(const struct client *client, struct user_names *names);
 json_t *format_usage(const struct quota *quota, enum limit_kind kind);
+json_t *format_problems(const struct declarations *declarations);
 
 /* Text from outside, such as a path: what is not UTF-8 becomes '?'. */
 json_t *format_text(const char *text);

@@ -66,6 +66,7 @@ void upload_end(struct upload *upload);
 void admin_ping(struct admin_connection *connection, const struct varlink_call *call);
 void admin_get_status(struct admin_connection *connection, const struct varlink_call *call);
 void admin_list_clients(struct admin_connection *connection, const struct varlink_call *call);
+/* admin-reload.c, */
 void admin_reload(struct admin_connection *connection, const struct varlink_call *call);
 /* admin-list.c, */
 void admin_list_regions(struct admin_connection *connection, const struct varlink_call *call);

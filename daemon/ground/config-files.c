@@ -77,6 +77,8 @@ static int find_main(struct config_files *files, const struct config_places *pla
                      struct error *error) {
     char *path;
 
+    if (!places->file)
+        return 0;
     if (access(places->file, F_OK) < 0) {
         if (errno == ENOENT && !places->must_exist)
             return 0;

@@ -12,7 +12,7 @@
 #define CONFIG_DIRECTORIES_MAX 2
 
 struct config_places {
-    const char *file; /* the main file */
+    const char *file; /* the main file, NULL for none */
     bool must_exist;
     /* Drop-ins: a file of a later directory hides one of the same name of an earlier one. */
     const char *directories[CONFIG_DIRECTORIES_MAX];

@@ -1,8 +1,8 @@
 /*
  * Configuration: see config.h.
  *
- * config-files.c finds and reads the files, config-parse.c applies their keys, config-position.c
- * tells the line of a mistake.
+ * config-files.c finds and reads the files, config-parse.c and declared-parse.c apply their keys,
+ * config-position.c tells the line of a mistake.
  */
 #include "daemon/ground/config.h"
 
@@ -16,9 +16,10 @@
 #include "daemon/ground/config-parse.h"
 
 #define SYSTEM_DIRECTORY "/etc/shmregd"
-#define VENDOR_DROP_INS "/usr/lib/shmregd/conf.d"
+#define VENDOR_DIRECTORY "/usr/lib/shmregd"
 #define MAIN_FILE "shmregd.json"
 #define DROP_INS "conf.d"
+#define REGIONS "regions.d"
 
 /* What suits a server: far above what a program in order needs, far below what hurts. */
 static const struct config defaults = {
@@ -68,35 +69,89 @@ static char *directory_of(const char *path) {
     return strndup(path, slash == path ? 1 : (size_t)(slash - path));
 }
 
-static int find_files(const char *path, bool per_user, struct config_files *ret,
-                      struct error *error) {
-    _cleanup_free_ char *directory = NULL, *file = NULL, *drop_ins = NULL;
-    struct config_places places = {.must_exist = path != NULL};
+/* Where the files are. */
+struct location {
+    const char *main_file; /* that was asked for; NULL: by default */
+    char *directory;
+    bool has_vendor; /* the directory of the vendor counts, too */
+};
 
+static int locate(const char *path, bool per_user, struct location *ret) {
+    ret->main_file = path;
+    ret->has_vendor = !path && !per_user;
     if (path)
-        directory = directory_of(path);
+        ret->directory = directory_of(path);
     else
-        directory = per_user ? user_directory() : strdup(SYSTEM_DIRECTORY);
-    if (!directory || asprintf(&drop_ins, "%s/%s", directory, DROP_INS) < 0) {
-        drop_ins = NULL;
+        ret->directory = per_user ? user_directory() : strdup(SYSTEM_DIRECTORY);
+    return ret->directory ? 0 : -ENOMEM;
+}
+
+/* NULL: no memory. */
+static char *join(const char *directory, const char *name) {
+    char *path;
+
+    return asprintf(&path, "%s/%s", directory, name) < 0 ? NULL : path;
+}
+
+/* The files of a directory that is called @name, in both places. */
+static int find_in(const struct location *location, const char *name, const char *main_file,
+                   struct config_files *ret, struct error *error) {
+    struct config_places places = {.file = main_file, .must_exist = location->main_file != NULL};
+    _cleanup_free_ char *vendor = join(VENDOR_DIRECTORY, name);
+    _cleanup_free_ char *admin = join(location->directory, name);
+
+    if (!vendor || !admin)
         return error_set(error, -ENOMEM, "no memory");
-    }
-    if (!path && asprintf(&file, "%s/%s", directory, MAIN_FILE) < 0) {
-        file = NULL;
-        return error_set(error, -ENOMEM, "no memory");
-    }
-    places.file = path ? path : file;
-    if (!path && !per_user)
-        places.directories[places.n_directories++] = VENDOR_DROP_INS;
-    places.directories[places.n_directories++] = drop_ins;
+    if (location->has_vendor)
+        places.directories[places.n_directories++] = vendor;
+    places.directories[places.n_directories++] = admin;
     return config_files_find(&places, ret, error);
 }
 
-static int apply_file(struct config *config, const char *path, struct error *error) {
-    _cleanup_free_ char *text = NULL;
-    int r = config_file_read(path, &text, error);
+static int find_main(const struct location *location, struct config_files *ret,
+                     struct error *error) {
+    _cleanup_free_ char *file = join(location->directory, MAIN_FILE);
 
-    return r < 0 ? r : config_parse(config, path, text, error);
+    if (!file)
+        return error_set(error, -ENOMEM, "no memory");
+    return find_in(location, DROP_INS, location->main_file ? location->main_file : file, ret,
+                   error);
+}
+
+/* Reads each file with @parse, and adds it to those that the configuration was read from. */
+static int apply_files(struct config *config, struct config_files *files,
+                       int (*parse)(struct config *config, const char *file, const char *text,
+                                    struct error *error),
+                       struct error *error) {
+    char **all = reallocarray(config->files, config->n_files + files->count + 1, sizeof(*all));
+    int r = 0;
+
+    if (!all)
+        return error_set(error, -ENOMEM, "no memory");
+    config->files = all;
+    for (size_t i = 0; i < files->count; i++)
+        all[config->n_files++] = steal_pointer(files->paths[i]);
+    for (size_t i = config->n_files - files->count; r == 0 && i < config->n_files; i++) {
+        _cleanup_free_ char *text = NULL;
+
+        r = config_file_read(all[i], &text, error);
+        if (r == 0)
+            r = parse(config, all[i], text, error);
+    }
+    return r;
+}
+
+static int apply_all(struct config *config, const struct location *location, struct error *error) {
+    _cleanup_(config_files_deinit) struct config_files files = {0}, regions = {0};
+    int r = find_main(location, &files, error);
+
+    if (r == 0)
+        r = apply_files(config, &files, config_parse, error);
+    if (r == 0)
+        r = find_in(location, REGIONS, NULL, &regions, error);
+    if (r == 0)
+        r = apply_files(config, &regions, declared_parse, error);
+    return r < 0 ? r : declared_settle(config, error);
 }
 
 static void inherit(struct limits *limits, const struct limits *from) {
@@ -121,17 +176,15 @@ static void resolve(struct config *config) {
 
 int config_load(const char *path, bool per_user, struct config **ret, struct error *error) {
     _cleanup_(cleanup_config_free) struct config *config = malloc(sizeof(*config));
-    struct config_files files = {0};
+    struct location location = {0};
     int r;
 
     if (!config)
         return error_set(error, -ENOMEM, "no memory");
     *config = defaults;
-    r = find_files(path, per_user, &files, error);
-    config->files = files.paths;
-    config->n_files = files.count;
-    for (size_t i = 0; r == 0 && i < config->n_files; i++)
-        r = apply_file(config, config->files[i], error);
+    r = locate(path, per_user, &location);
+    r = r < 0 ? error_set(error, r, "no memory") : apply_all(config, &location, error);
+    free(location.directory);
     if (r < 0)
         return r;
     resolve(config);
@@ -146,6 +199,9 @@ void config_free(struct config *config) {
     for (size_t i = 0; i < config->n_namespaces; i++)
         namespace_deinit(&config->namespaces[i]);
     free(config->namespaces);
+    for (size_t i = 0; i < config->n_declared; i++)
+        declared_deinit(&config->declared[i]);
+    free(config->declared);
     free(config->users);
     free(config);
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "daemon/ground/declared.h"
 #include "daemon/ground/limits.h"
 #include "daemon/ground/namespace.h"
 #include "proto/cleanup.h"
@@ -47,6 +48,9 @@ struct config {
     struct timeouts timeouts;
     struct namespace *namespaces;
     size_t n_namespaces;
+
+    struct declared *declared; /* regions, in order of name */
+    size_t n_declared;
 };
 
 /*
@@ -56,7 +60,8 @@ struct config {
  * defaults: /etc/shmregd/shmregd.json, or with @per_user $XDG_CONFIG_HOME/shmregd/shmregd.json
  * (~/.config), which may be missing. Drop-ins of the system's default are also in
  * /usr/lib/shmregd/conf.d, where one of the same file name in /etc hides them. Drop-ins apply
- * after the main file, in order of file name; keys that come later win.
+ * after the main file, in order of file name; keys that come later win. Declared regions are found
+ * as drop-ins are, in "regions.d".
  *
  * Returns 0, -EINVAL for a mistake in it (the sentence says "FILE:LINE: KEY: what is wrong"), or
  * the errno that reading gave.

@@ -72,7 +72,7 @@ class InstallTest(unittest.TestCase):
 
     def test_man_pages_are_where_man_looks(self):
         pages = ("shmregd.8", "shmreg-fsck.8", "shmregctl.1", "shmregd.json.5", "libshmreg.3")
-        for page in (*pages, "libshmreg-posix.7"):
+        for page in (*pages, "libshmreg-posix.7", "shmregd.regions.5"):
             self.assert_installed(f"{PREFIX}/{MANDIR}/man{page[-1]}/{page}")
 
     @unittest.skipUnless(PYTHON, "built without Python")
