@@ -244,6 +244,8 @@ void shmreg_disconnect(shmreg_conn *conn);
  * -EDQUOT     a limit of the caller is reached; the message names it
  * -ENOSPC     a limit of the whole daemon is reached, or its disk is full
  * -ENFILE     the system is out of descriptors
+ * -ENOENT     the daemon was restarted before it could answer, and by then somebody has destroyed the
+ *             region that this call had made
  *
  * Where the region can be created but not mapped (-ENOMEM, -EMFILE, or an option that cannot be
  * fulfilled, as with shmreg_open()), it is destroyed again. With SHMREG_EXISTING_OK the size is

@@ -174,6 +174,12 @@ int manager_check_new(struct manager *manager, const struct caller *caller,
     if (r < 0)
         return r;
     *ret = manager_lookup(manager, spec->name);
+    if (!*ret && client && client->session.is_undone &&
+        session_has_done(&client->session, spec->tag.serial))
+        return error_set(error, -ENOENT,
+                         "region '%s' was made, and destroyed by somebody before the daemon could "
+                         "answer",
+                         spec->name);
     if (!*ret)
         return policy_check_create(manager->config, caller, spec->name, error);
     if (!made_by(*ret, caller, spec))
@@ -235,6 +241,8 @@ int manager_end_region(struct region *region, const struct caller *caller, enum 
     if (r < 0)
         return r;
     region->ended = true;
+    if (event == REGION_DESTROYED)
+        manager_note_destroyed(region);
     reaper_stop(region);
     durability_stop(region);
     segment_remove(region->segment);

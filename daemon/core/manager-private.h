@@ -85,6 +85,9 @@ int manager_record_session(struct client *client, const struct client_session *s
                            struct error *error);
 void manager_forget_session(struct client *client);
 
+/* The request that made the region must not make it once more. */
+void manager_note_destroyed(const struct region *region);
+
 /* Ends an attachment, and with it the region if nothing else keeps that. */
 void manager_end_attachment(struct attachment *attachment);
 

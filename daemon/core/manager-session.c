@@ -78,6 +78,7 @@ static int commit_durably(struct manager *manager, const struct registry_change 
         log_warning("cannot record a session: %s", ignored.text);
     client->session.serial = session->serial;
     client->session.version = session->version;
+    client->session.is_undone = false;
     return 0;
 }
 
@@ -101,6 +102,18 @@ int manager_commit(struct manager *manager, struct registry *registry,
     if (r == 0)
         client->session = session;
     return r;
+}
+
+/* Only one that the last daemon made may still be asked for again. */
+void manager_note_destroyed(const struct region *region) {
+    struct client *client;
+
+    if (region->creator_pid != 0 || region->tag.serial == 0)
+        return;
+    TAILQ_FOREACH (client, &region->manager->clients, link)
+        if (client->id == region->tag.client_id &&
+            session_has_done(&client->session, region->tag.serial))
+            client->session.is_undone = true;
 }
 
 struct search {

@@ -21,6 +21,7 @@ struct client_session {
     uint32_t serial;  /* of the last request that took effect; 0 for none */
     uint32_t version; /* of the region that it changed */
     bool recorded;    /* there is a record, to be deleted with the client */
+    bool is_undone;   /* the region that it made was destroyed by somebody since this daemon runs */
 };
 
 #define SESSION_RECORD_MAX 256

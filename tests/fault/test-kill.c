@@ -139,9 +139,11 @@ static unsigned check_more(const struct progress *progress) {
 
     for (unsigned i = 0; i < progress->asked; i++) {
         name_more(name, progress, i);
-        if (check_region(name, i))
+        if (check_region(name, i)) {
+            ck_assert_msg(i <= progress->answered, "%s is there, though %u is not answered", name,
+                          progress->answered);
             there++;
-        else
+        } else
             ck_assert_msg(i >= progress->answered, "%s was answered and is lost", name);
     }
     return there;

@@ -70,6 +70,32 @@ START_TEST(what_was_destroyed_or_created_is_not_so_again) {
 }
 END_TEST
 
+static void destroy_as_another(const char *name) {
+    const struct caller caller = world_caller(WORLD_UID);
+    struct error error;
+
+    ck_assert_int_eq(manager_destroy(talk.world.manager, &caller, name, &error), 0);
+}
+
+START_TEST(what_another_has_destroyed_is_not_made_anew) {
+    struct wire_create_request body = create_defaults(WIRE_WRITE);
+    const struct wire_string *strings = STRINGS({"a"}, {""}, {""});
+
+    begin();
+    ck_assert_int_eq(create("a", WIRE_WRITE, 0), 0);
+    restart();
+    destroy_as_another("a");
+    expect_error(repeat(WIRE_CREATE, &body, strings), -ENOENT, "destroyed by somebody");
+    ck_assert(!world_has(&talk.world, "a"));
+    world_expect_usage(&talk.world, 0, 0, 0, 1);
+    /* The next one that is asked for is another. */
+    ck_assert(ask_again(WIRE_CREATE, SERIAL + 1, 0, &body, strings));
+    ck_assert_int_eq(decode_reply(), 0);
+    ck_assert(world_has(&talk.world, "a"));
+    end();
+}
+END_TEST
+
 START_TEST(an_unanswered_open_holds_once) {
     static const char names[] = "a\0a";
     const struct wire_open_request body = {.count = 2, .access = WIRE_READ};
@@ -123,5 +149,6 @@ START_TEST(a_repeat_is_dropped_that_another_message_deals_with) {
 END_TEST
 
 SUITE_MAIN("repeat", a_put_is_answered_with_its_version,
-           what_was_destroyed_or_created_is_not_so_again, an_unanswered_open_holds_once,
+           what_was_destroyed_or_created_is_not_so_again,
+           what_another_has_destroyed_is_not_made_anew, an_unanswered_open_holds_once,
            what_was_not_done_is_carried_out, a_repeat_is_dropped_that_another_message_deals_with);
