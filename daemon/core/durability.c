@@ -46,7 +46,8 @@ enum durability durability_of(const struct region_spec *spec, enum backing backi
 
 int durability_sync(const struct region *region, const struct segment *segment,
                     struct error *error) {
-    return segment_sync(segment, region->durability == DURABILITY_PUBLISH, error);
+    return segment_sync(segment, region->durability == DURABILITY_PUBLISH && !segment->synced,
+                        error);
 }
 
 static void arm(struct region *region) {
@@ -94,7 +95,7 @@ static int start_sync(struct region *region, struct error *error) {
     if (!sync)
         return error_set(error, -ENOMEM, "no memory");
     *sync = (struct sync){.job = {.run = run_sync, .done = on_synced}, .region = region, .fd = fd};
-    r = workers_start(region->manager->disk_workers, &sync->job);
+    r = disk_start(region->manager->places.disk, &sync->job);
     if (r < 0)
         return error_set(error, r, "cannot start a worker: %s", strerror(-r));
     region_ref(region);

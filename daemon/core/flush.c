@@ -15,11 +15,20 @@
 
 struct flush {
     struct job job; /* the first: a job is cast to it */
+    struct disk *disk;
+    struct segment *segment; /* kept, whatever becomes of its stage */
     int fd;
     int result;
     void (*ended)(void *data, const struct error *error);
     void *data;
 };
+
+static void flush_free(struct flush *flush) {
+    segment_unref(flush->segment);
+    close_fd(&flush->fd);
+    free(flush);
+}
+DEFINE_CLEANUP(struct flush *, flush_free);
 
 static void run(struct job *job) {
     struct flush *flush = (struct flush *)job;
@@ -28,15 +37,17 @@ static void run(struct job *job) {
 }
 
 static void on_done(struct job *job) {
-    struct flush *flush = (struct flush *)job;
+    _cleanup_(cleanup_flush_free) struct flush *flush = (struct flush *)job;
     struct error error = {0};
 
     if (flush->result < 0)
         error_set(&error, flush->result, "cannot sync a segment: %s", strerror(-flush->result));
-    if (!job_is_cancelled(job))
-        flush->ended(flush->data, &error);
-    close_fd(&flush->fd);
-    free(flush);
+    if (job_is_cancelled(job))
+        return;
+    flush->segment->synced = error.code == 0;
+    disk_enter(flush->disk);
+    flush->ended(flush->data, &error);
+    disk_leave(flush->disk);
 }
 
 void flush_cancel(struct flush *flush) {
@@ -52,33 +63,31 @@ static bool is_needed(const struct stage *stage) {
            DURABILITY_PUBLISH;
 }
 
-int manager_flush_stage(struct manager *manager, const struct client *client, uint64_t stage_id,
-                        void (*ended)(void *data, const struct error *error), void *data,
-                        struct flush **ret, struct error *error) {
-    const struct stage *stage = client_find_stage(client, stage_id);
-    _cleanup_free_ struct flush *flush = NULL;
-    _cleanup_close_ int fd = -1;
+int flush_stage(const struct stage *stage, void (*ended)(void *data, const struct error *error),
+                void *data, struct flush **ret, struct error *error) {
+    _cleanup_(cleanup_flush_free) struct flush *flush = NULL;
+    struct disk *disk = stage->manager->places.disk;
     int r;
 
     *ret = NULL;
-    if (!stage || !is_needed(stage))
+    if (!is_needed(stage))
         return 0;
-    fd = segment_open(stage->segment, O_RDONLY, error);
-    if (fd < 0)
-        return fd;
     flush = malloc(sizeof(*flush));
     if (!flush)
         return error_set(error, -ENOMEM, "no memory for a flush");
     *flush = (struct flush){
         .job = {.run = run, .done = on_done},
-        .fd = fd,
+        .disk = disk,
+        .segment = segment_ref(stage->segment),
+        .fd = segment_open(stage->segment, O_RDONLY, error),
         .ended = ended,
         .data = data,
     };
-    r = workers_start(manager->disk_workers, &flush->job);
+    if (flush->fd < 0)
+        return flush->fd;
+    r = disk_start(disk, &flush->job);
     if (r < 0)
         return error_set(error, r, "cannot start a worker: %s", strerror(-r));
-    steal_fd(&fd);
     *ret = steal_pointer(flush);
     return 0;
 }

@@ -2,8 +2,8 @@
  * Flush: a stage's content goes to disk before it is published
  *
  * It takes as long as there is content, and for ever when the disk is stuck, so it is done by a
- * worker for the disk while the loop serves others. What is published afterwards finds nothing left
- * to sync but what was written meanwhile.
+ * worker for the disk while the loop serves others. What is published afterwards is that content:
+ * what somebody writes meanwhile, or later, is not waited for.
  */
 #pragma once
 
@@ -11,12 +11,11 @@
 
 struct flush;
 
-/* Begins it for a stage of the client; *ret becomes NULL if its content need not be on disk to be
- * published. @ended is called once, from the loop, with 0 or an error and its sentence: the flush is
- * gone. */
-int manager_flush_stage(struct manager *manager, const struct client *client, uint64_t stage_id,
-                        void (*ended)(void *data, const struct error *error), void *data,
-                        struct flush **ret, struct error *error);
+/* Begins it; *ret becomes NULL if the stage's content need not be on disk to be published. @ended is
+ * called once, from the loop, with 0 or an error and its sentence: the flush is gone. The stage may
+ * end before. */
+int flush_stage(const struct stage *stage, void (*ended)(void *data, const struct error *error),
+                void *data, struct flush **ret, struct error *error);
 
 /* Nobody is told; the worker goes on until the disk has answered. */
 void flush_cancel(struct flush *flush);

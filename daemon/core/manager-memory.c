@@ -40,6 +40,7 @@ static int grow(struct manager *manager, struct region *region, uint64_t size,
     if (r < 0)
         return r;
     region->segment->size = size;
+    region->segment->synced = false;
     r = durability_sync(region, region->segment, error);
     if (r == 0)
         r = manager_record_shown(manager, region, error);

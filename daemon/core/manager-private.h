@@ -4,6 +4,7 @@
 #pragma once
 
 #include "daemon/core/cache.h"
+#include "daemon/core/disk.h"
 #include "daemon/core/manager.h"
 #include "daemon/core/kept.h"
 #include "daemon/core/meta.h"
@@ -30,7 +31,6 @@ struct manager {
     struct declarations *declarations;
     struct processes *processes;
     struct workers *workers;
-    struct workers *disk_workers; /* may be stuck with the disk, which is nothing to the others */
     struct segment_places places;
     struct kept kept;
     void *regions; /* tsearch(3) tree by name */

@@ -224,9 +224,9 @@ int manager_publish_as_client(struct manager *manager, struct client *client, ui
     return 0;
 }
 
-int manager_put(struct manager *manager, const struct caller *caller, const char *name,
-                const void *data, size_t size, uint32_t mode, uint32_t *ret_version,
-                struct error *error) {
+int manager_stage_value(struct manager *manager, const struct caller *caller, const char *name,
+                        const void *data, size_t size, uint32_t mode, struct stage **ret,
+                        struct error *error) {
     const struct region_spec spec = {
         .name = name, .size = size, .mode = mode, .acl = "", .attributes = ""};
     _cleanup_(cleanup_stage_free) struct stage *stage = NULL;
@@ -234,9 +234,18 @@ int manager_put(struct manager *manager, const struct caller *caller, const char
 
     if (r == 0)
         r = stage_write(stage, 0, data, size, error);
-    if (r < 0)
-        return r;
-    return manager_publish(manager, caller, steal_pointer(stage), 0, ret_version, error);
+    if (r == 0)
+        *ret = steal_pointer(stage);
+    return r;
+}
+
+int manager_put(struct manager *manager, const struct caller *caller, const char *name,
+                const void *data, size_t size, uint32_t mode, uint32_t *ret_version,
+                struct error *error) {
+    struct stage *stage;
+    int r = manager_stage_value(manager, caller, name, data, size, mode, &stage, error);
+
+    return r < 0 ? r : manager_publish(manager, caller, stage, 0, ret_version, error);
 }
 
 int manager_read(struct manager *manager, const struct caller *caller, const char *name,

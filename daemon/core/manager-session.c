@@ -89,8 +89,10 @@ int manager_commit(struct manager *manager, struct registry *registry,
     struct client_session session = {.version = version, .recorded = true};
     char key[RECORD_KEY_MAX], text[SESSION_RECORD_MAX];
     struct registry_change changes[] = {*change, {REGISTRY_SESSIONS, key, text}};
-    int r;
+    int r = registry == manager->durable_registry ? disk_check(manager->places.disk, error) : 0;
 
+    if (r < 0)
+        return r;
     if (!client || !client->process || request->serial == 0)
         return registry_commit(registry, change, 1, error);
     session.serial = request->retracted ? 0 : request->serial;

@@ -38,7 +38,7 @@ static int reserve_ids(struct manager *manager, struct error *error) {
     struct registry *registries[] = {manager->durable_registry, manager->volatile_registry};
     uint64_t end = manager->next_id + ID_BLOCK;
     char text[24];
-    int r = 0;
+    int r = disk_check(manager->places.disk, error);
 
     snprintf(text, sizeof(text), "%" PRIu64, end);
     for (size_t i = 0; i < ARRAY_SIZE(registries) && r == 0; i++)
@@ -49,9 +49,19 @@ static int reserve_ids(struct manager *manager, struct error *error) {
     return 0;
 }
 
-int manager_next_id(struct manager *manager, uint64_t *ret, struct error *error) {
-    int r = manager->next_id < manager->reserved_ids ? 0 : reserve_ids(manager, error);
+/* Now and then in the second half of a block: when it ends, the disk may be stuck. */
+static bool is_time_to_reserve(uint64_t left) {
+    return left <= ID_BLOCK / 2 && left % (ID_BLOCK / 8) == 0;
+}
 
+int manager_next_id(struct manager *manager, uint64_t *ret, struct error *error) {
+    struct error ignored;
+    int r = 0;
+
+    if (manager->next_id >= manager->reserved_ids)
+        r = reserve_ids(manager, error);
+    else if (is_time_to_reserve(manager->reserved_ids - manager->next_id))
+        reserve_ids(manager, &ignored);
     if (r == 0)
         *ret = manager->next_id++;
     return r;
@@ -185,7 +195,7 @@ int manager_new(const struct manager_options *options, struct manager **ret, str
         return error_set(error, -ENOMEM, "no memory for the manager");
     r = workers_new(options->base, &manager->workers);
     if (r == 0)
-        r = workers_new(options->base, &manager->disk_workers);
+        r = disk_new(options->base, &manager->places.disk);
     if (r < 0)
         return error_set(error, r, "cannot prepare workers: %s", strerror(-r));
     r = open_ground(manager, error);
@@ -206,7 +216,8 @@ void manager_free(struct manager *manager) {
     cleanup_declarations_free(&manager->declarations);
     prelude_deinit(&manager->prelude);
     cleanup_workers_free(&manager->workers);
-    cleanup_workers_free(&manager->disk_workers);
+    cleanup_disk_free(&manager->places.disk);
+    manager->places.disk = NULL;
     while ((client = TAILQ_FIRST(&manager->clients)))
         client_forget(client);
     while (manager->regions) {
@@ -277,6 +288,11 @@ const struct kept *manager_kept(const struct manager *manager) {
 
 struct declarations *manager_declarations(const struct manager *manager) {
     return manager->declarations;
+}
+
+int manager_await_disk(struct manager *manager, void (*answered)(void *data), void *data,
+                       struct disk_wait **ret) {
+    return disk_await(manager->places.disk, manager->places.file_directory, answered, data, ret);
 }
 
 struct quota *manager_quota(struct manager *manager) {

@@ -177,7 +177,10 @@ int manager_publish_as_client(struct manager *manager, struct client *client, ui
                               uint32_t expected_version, struct attachment **ret,
                               int *ret_sync_block_fd, struct error *error);
 
-/* Stages, writes and publishes a whole value. */
+/* Stages and writes a whole value; or publishes it, too. */
+int manager_stage_value(struct manager *manager, const struct caller *caller, const char *name,
+                        const void *data, size_t size, uint32_t mode, struct stage **ret,
+                        struct error *error);
 int manager_put(struct manager *manager, const struct caller *caller, const char *name,
                 const void *data, size_t size, uint32_t mode, uint32_t *ret_version,
                 struct error *error);
@@ -224,6 +227,11 @@ int manager_each_region(struct manager *manager, int (*each)(void *data, struct 
                         void *data);
 int manager_each_client(struct manager *manager, int (*each)(void *data, struct client *client),
                         void *data);
+/* For whoever was refused with -EINPROGRESS: disk_await(). */
+struct disk_wait;
+int manager_await_disk(struct manager *manager, void (*answered)(void *data), void *data,
+                       struct disk_wait **ret);
+
 unsigned manager_n_regions(const struct manager *manager);
 
 /* What happens to regions, for whoever watches. */

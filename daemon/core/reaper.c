@@ -13,6 +13,8 @@
 
 #define RETRY_USEC USEC_PER_SEC
 
+static void on_timer(int fd, short what, void *data);
+
 static void arm(struct region *region, uint64_t usec) {
     struct timeval timeout = {
         .tv_sec = (time_t)(usec / USEC_PER_SEC),
@@ -34,12 +36,27 @@ static void start_clock(struct region *region) {
 static void stop_clock(struct region *region) {
     region->deadline = 0;
     event_del(region->timer);
+    if (region->reaping)
+        disk_wait_cancel(steal_pointer(region->reaping));
+}
+
+static void on_disk_answered(void *data) {
+    struct region *region = data;
+
+    region->reaping = NULL;
+    on_timer(-1, 0, region);
+}
+
+static bool wait_for_disk(struct region *region) {
+    return region->reaping ||
+           manager_await_disk(region->manager, on_disk_answered, region, &region->reaping) == 0;
 }
 
 static void reap(struct region *region, const char *reason) {
     struct error error = {0};
+    int r = manager_end_region(region, NULL, REGION_REAPED, reason, &error);
 
-    if (manager_end_region(region, NULL, REGION_REAPED, reason, &error) == 0)
+    if (r == 0 || (r == -EINPROGRESS && wait_for_disk(region)))
         return;
     log_write(LOG_ERR, ABOUT(.region = region->name), "cannot reap region '%s', trying again: %s",
               region->name, error.text);

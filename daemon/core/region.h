@@ -44,6 +44,7 @@ struct region {
     struct process_identity owner_identity; /* lifetime `owner`: the process it depends on, */
     struct process_watch owner;             /* and the watch on it */
     struct event *timer;                    /* while a deadline runs */
+    struct disk_wait *reaping;              /* it ends when the disk answers */
     LIST_HEAD(, attachment) attachments;
     unsigned readers, writers;
     unsigned stages;    /* that may become its next version */

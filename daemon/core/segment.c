@@ -3,6 +3,7 @@
  */
 #include "daemon/core/segment.h"
 
+#include "daemon/core/disk.h"
 #include "daemon/core/kept.h"
 #include "daemon/core/removal.h"
 #include "daemon/ground/log.h"
@@ -58,6 +59,12 @@ int segment_new_existing(const struct segment_places *places, enum backing backi
     return 0;
 }
 
+static int check_disk(const struct segment *segment, struct error *error) {
+    if (segment->backing != BACKING_FILE || !segment->places->disk)
+        return 0;
+    return disk_check(segment->places->disk, error);
+}
+
 uint64_t huge_pages_size(enum huge_pages huge_pages) {
     switch (huge_pages) {
     case HUGE_PAGES_2M:
@@ -84,6 +91,9 @@ int segment_new(const struct segment_places *places, enum backing backing,
     *charge = (struct charge){0};
     segment->huge_pages = huge_pages;
     segment->named = false;
+    r = check_disk(segment, error);
+    if (r < 0)
+        return r;
     r = segment_set_name(segment, id, version);
     if (r == 0)
         r = segment->ops->create(segment);
@@ -146,10 +156,14 @@ int segment_open(const struct segment *segment, int flags, struct error *error) 
 int segment_write(const struct segment *segment, uint64_t offset, const void *data, size_t size,
                   struct error *error) {
     _cleanup_close_ int fd = -1;
+    int r;
 
     if (segment->huge_pages)
         return error_set(error, -EOPNOTSUPP,
                          "memory of huge pages is filled by mapping it: stage and publish");
+    r = check_disk(segment, error);
+    if (r < 0)
+        return r;
     fd = segment_open(segment, O_WRONLY, error);
     if (fd < 0)
         return fd;
@@ -193,8 +207,11 @@ int segment_read(const struct segment *segment, uint64_t offset, void *buffer, s
 }
 
 int segment_grow(const struct segment *segment, uint64_t size, struct error *error) {
-    int r = segment->ops->grow ? segment->ops->grow(segment, size) : 0;
+    int r = check_disk(segment, error);
 
+    if (r < 0)
+        return r;
+    r = segment->ops->grow ? segment->ops->grow(segment, size) : 0;
     return r < 0 ? error_set(error, r, "cannot enlarge a %s segment to %" PRIu64 " bytes: %s",
                              backing_to_word(segment->backing), size, strerror(-r))
                  : 0;
@@ -211,8 +228,11 @@ int segment_seal(const struct segment *segment, struct error *error) {
 }
 
 int segment_sync(const struct segment *segment, bool content, struct error *error) {
-    int r = segment->ops->sync(segment, content);
+    int r = check_disk(segment, error);
 
+    if (r < 0)
+        return r;
+    r = segment->ops->sync(segment, content);
     return r < 0 ? error_set(error, r, "cannot sync a segment: %s", strerror(-r)) : 0;
 }
 
@@ -251,8 +271,10 @@ bool segment_has_pages(const struct segment *segment) {
 int segment_rename(struct segment *segment, uint64_t id, uint32_t version, struct error *error) {
     const struct segment old = *segment;
     char from[SEGMENT_NAME_MAX], to[SEGMENT_NAME_MAX];
-    int r;
+    int r = check_disk(segment, error);
 
+    if (r < 0)
+        return r;
     segment_name(segment, from);
     r = segment_set_name(segment, id, version);
     segment_name(segment, to);
@@ -279,12 +301,15 @@ void segment_remove(struct segment *segment) {
 
     if (!segment->named)
         return;
-    r = segment->ops->remove(segment);
+    r = check_disk(segment, NULL);
+    if (r == 0)
+        r = segment->ops->remove(segment);
     segment->named = r < 0 && r != -ENOENT && segment->places->removals;
     if (!segment->named)
         return;
     segment_name(segment, name);
-    log_warning("cannot remove segment %s, trying again: %s", name, strerror(-r));
+    log_write(r == -EINPROGRESS ? LOG_DEBUG : LOG_WARNING, NULL,
+              "cannot remove segment %s, trying again: %s", name, strerror(-r));
     removals_add(segment->places->removals, segment);
 }
 

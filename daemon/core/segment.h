@@ -32,6 +32,7 @@ struct segment_places {
     int file_directory; /* segments/ in the state directory */
     struct removals *removals;
     struct kept *kept; /* what the service manager keeps */
+    struct disk *disk; /* NULL: nobody else waits for it */
 };
 
 struct segment {
@@ -50,6 +51,7 @@ struct segment {
     bool sealed;      /* nobody writes to it any more */
     bool kept;        /* in the FD store under its name, */
     bool is_left_out; /* or not, for lack of room */
+    bool synced;      /* the content that is to become a version is on disk */
     struct charge charge;
     STAILQ_ENTRY(segment) removal; /* while it waits for that */
     TAILQ_ENTRY(segment) left_out;
@@ -116,6 +118,9 @@ int segment_new_existing(const struct segment_places *places, enum backing backi
 struct segment *segment_ref(struct segment *segment);
 void segment_unref(struct segment *segment);
 DEFINE_CLEANUP(struct segment *, segment_unref);
+
+/* Files are made, named, written, enlarged, synced and removed while the disk answers: else, the
+ * functions for it return -EINPROGRESS, and one is removed later. */
 
 /* A new open file description of the segment, O_RDONLY or O_RDWR: never a copy of another. */
 int segment_open(const struct segment *segment, int flags, struct error *error);

@@ -48,7 +48,6 @@ static void copy(struct job *job) {
     struct snapshot *snapshot = (struct snapshot *)job;
 
     copy_content(snapshot->from, snapshot->to, snapshot->size, job, &snapshot->error);
-    /* The loop, which syncs it before it is recorded, finds nothing left to wait for. */
     if (snapshot->error.code == 0 && snapshot->region->durability == DURABILITY_PUBLISH &&
         fsync(snapshot->to) < 0)
         error_set(&snapshot->error, -errno, "cannot sync a segment: %s", strerror(errno));
@@ -77,8 +76,11 @@ static void on_copied(struct job *job) {
         snapshot_free(snapshot);
         return;
     }
+    region->segment->synced = region->durability == DURABILITY_PUBLISH;
+    disk_enter(snapshot->manager->places.disk);
     if (snapshot->error.code < 0 || install(snapshot) < 0)
         region = NULL;
+    disk_leave(snapshot->manager->places.disk);
     error = snapshot->error;
     snapshot_free(snapshot);
     listener.ended(listener.data, region, &error);
@@ -135,9 +137,9 @@ static int prepare(struct snapshot *snapshot, const struct caller *caller, struc
     snapshot->timer = event_new(manager->base, -1, EV_PERSIST, on_progress, snapshot);
     if (!snapshot->timer || event_add(snapshot->timer, &interval) < 0)
         return error_set(error, -ENOMEM, "no memory for a timer");
-    r = workers_start(snapshot->region->segment->backing == BACKING_FILE ? manager->disk_workers
-                                                                         : manager->workers,
-                      &snapshot->job);
+    r = snapshot->region->segment->backing == BACKING_FILE
+            ? disk_start(manager->places.disk, &snapshot->job)
+            : workers_start(manager->workers, &snapshot->job);
     return r < 0 ? error_set(error, r, "cannot start a worker: %s", strerror(-r)) : 0;
 }
 

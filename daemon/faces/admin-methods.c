@@ -90,6 +90,8 @@ static const struct {
 void admin_fail(const struct varlink_call *call, int r, const struct error *error) {
     const char *name = INTERFACE ".Failed";
 
+    if (r == -EINPROGRESS && admin_hold(call) == 0)
+        return;
     for (size_t i = 0; i < ARRAY_SIZE(errors); i++)
         if (errors[i].code == -r)
             name = errors[i].name;

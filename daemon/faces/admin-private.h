@@ -50,8 +50,12 @@ struct admin_method {
 /* Answers any call. */
 void admin_call(struct admin_connection *connection, const struct varlink_call *call);
 
-/* Replies with the error of io.shmreg.Admin that stands for @r; the sentence is @error's. */
+/* Replies with the error of io.shmreg.Admin that stands for @r; the sentence is @error's. After
+ * -EINPROGRESS the call is answered when the disk is. */
 void admin_fail(const struct varlink_call *call, int r, const struct error *error);
+
+/* Keeps a call that was refused with -EINPROGRESS for when the disk answers. */
+int admin_hold(const struct varlink_call *call);
 
 const struct admin_options *admin_options(const struct admin *admin);
 struct admin_keeper *admin_keeper(struct admin *admin);

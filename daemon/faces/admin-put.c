@@ -3,6 +3,7 @@
  */
 #include "daemon/faces/admin-private.h"
 
+#include "daemon/core/flush.h"
 #include "proto/base64.h"
 #include "proto/wire.h"
 
@@ -86,9 +87,80 @@ static int check_order(const struct upload *upload, const struct part *part, str
     return 0;
 }
 
+/* A value that is published when it is on disk. */
+struct put {
+    struct varlink_stream stream; /* the first: a stream is cast to it */
+    struct admin_connection *connection;
+    struct flush *flush; /* NULL once it has ended */
+    bool oneway;
+};
+
+static void put_free(struct put *put) {
+    if (put->flush)
+        flush_cancel(put->flush);
+    free(put);
+}
+DEFINE_CLEANUP(struct put *, put_free);
+
+static void stream_free(struct varlink_stream *stream) {
+    put_free((struct put *)stream);
+}
+
+static void reply_version(const struct varlink_call *call, uint32_t version) {
+    varlink_reply(call, json_pack("{s:I}", "version", (json_int_t)version));
+}
+
+static void publish(struct admin_connection *connection, const struct varlink_call *call) {
+    struct upload *upload = &connection->upload;
+    struct error error = {0};
+    uint32_t version;
+    int r = manager_publish(connection->manager, &connection->caller, steal_pointer(upload->stage),
+                            upload->expected_version, &version, &error);
+
+    if (r < 0)
+        admin_fail(call, r, &error);
+    else
+        reply_version(call, version);
+}
+
+static void on_flushed(void *data, const struct error *error) {
+    struct put *put = data;
+    struct admin_connection *connection = put->connection;
+    const struct varlink_call call = {.connection = connection->varlink, .oneway = put->oneway};
+
+    put->flush = NULL;
+    if (error->code == 0) {
+        publish(connection, &call);
+    } else {
+        upload_end(&connection->upload);
+        admin_fail(&call, error->code, error);
+    }
+    varlink_end_stream(connection->varlink);
+}
+
+/* The value is whole. */
+static int finish(struct admin_connection *connection, const struct varlink_call *call,
+                  struct error *error) {
+    _cleanup_(cleanup_put_free) struct put *put = calloc(1, sizeof(*put));
+    struct varlink_call stream = {.connection = call->connection};
+    int r;
+
+    if (!put)
+        return error_set(error, -ENOMEM, "no memory for a value");
+    put->stream.free = stream_free;
+    put->connection = connection;
+    put->oneway = call->oneway;
+    r = flush_stage(connection->upload.stage, on_flushed, put, &put->flush, error);
+    if (r == 0 && put->flush)
+        varlink_start_stream(&stream, &steal_pointer(put)->stream);
+    else if (r == 0)
+        publish(connection, call);
+    return r;
+}
+
 /* A part at offset 0 begins a value, and an unfinished one is given up. */
-static int put_part(struct admin_connection *connection, const struct part *part,
-                    uint32_t *ret_version, struct error *error) {
+static int put_part(struct admin_connection *connection, const struct varlink_call *call,
+                    const struct part *part, struct error *error) {
     struct upload *upload = &connection->upload;
     int r;
 
@@ -100,26 +172,24 @@ static int put_part(struct admin_connection *connection, const struct part *part
     if (r < 0)
         return r;
     upload->next += part->size;
-    *ret_version = 0;
-    if (upload->next < upload->size)
-        return 0;
-    return manager_publish(connection->manager, &connection->caller, steal_pointer(upload->stage),
-                           upload->expected_version, ret_version, error);
+    if (upload->next == upload->size)
+        return finish(connection, call, error);
+    reply_version(call, 0);
+    return 0;
 }
 
 void admin_put_value(struct admin_connection *connection, const struct varlink_call *call) {
     struct part part = {0};
     struct error error = {0};
-    uint32_t version = 0;
     int r = decode(call->parameters, &part, &error);
 
     if (r == 0)
-        r = put_part(connection, &part, &version, &error);
+        r = put_part(connection, call, &part, &error);
     free(part.data);
-    if (r < 0) {
+    if (r == 0)
+        return;
+    /* A part that waits for the disk comes again. */
+    if (r != -EINPROGRESS)
         upload_end(&connection->upload);
-        admin_fail(call, r, &error);
-    } else {
-        varlink_reply(call, json_pack("{s:I}", "version", (json_int_t)version));
-    }
+    admin_fail(call, r, &error);
 }

@@ -57,6 +57,22 @@ void request_add_descriptors(struct request *request, const struct attachment_fd
 void dispatch_error(struct reply *reply, const struct wire_header *header,
                     const struct error *error);
 
+/* What is published when it is on disk, if it has to be: a client's stage, or a value, which is the
+ * publication's own until publish() takes it. */
+struct publication {
+    int (*publish)(struct request *request, struct publication *publication);
+    uint64_t stage_id;
+    uint32_t expected_version;
+    struct stage *value;
+};
+
+/* Publishes it, now or when the stage is flushed. */
+int request_publish(struct request *request, const struct stage *stage,
+                    struct publication *publication);
+
+/* Keeps a request of @size bytes that was refused with -EINPROGRESS for when the disk answers. */
+int request_hold(struct request *request, size_t size);
+
 /* The handlers, by file: dispatch-adopt.c, dispatch-memory.c, dispatch-publish.c,
  * dispatch-snapshot.c, dispatch-values.c, dispatch-watch.c. */
 int on_adopt(struct request *request);

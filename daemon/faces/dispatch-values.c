@@ -6,13 +6,21 @@
 #include <errno.h>
 #include <inttypes.h>
 
+static int publish(struct request *request, struct publication *publication) {
+    uint32_t version;
+    int r = manager_publish(request->manager, &request->client->caller,
+                            steal_pointer(publication->value), 0, &version, request->error);
+
+    return r < 0 ? r : request_answer(request, &(struct wire_put_reply){.version = version}, NULL);
+}
+
 int on_put(struct request *request) {
     const struct wire_put_request *put = request->message->body;
     const struct caller *caller = &request->client->caller;
     const char *name = request_text(request, 0);
     size_t size = request->message->string[1].length;
+    struct publication publication = {.publish = publish};
     struct region *region;
-    uint32_t version;
     int r = request_check_unused(request, put->flags & ~WIRE_PUT_CREATE);
 
     if (r == 0 && size > WIRE_VALUE_MAX)
@@ -21,9 +29,9 @@ int on_put(struct request *request) {
     if (r == 0 && !(put->flags & WIRE_PUT_CREATE))
         r = manager_find(request->manager, caller, name, &region, request->error);
     if (r == 0)
-        r = manager_put(request->manager, caller, name, request_text(request, 1), size, put->mode,
-                        &version, request->error);
-    return r < 0 ? r : request_answer(request, &(struct wire_put_reply){.version = version}, NULL);
+        r = manager_stage_value(request->manager, caller, name, request_text(request, 1), size,
+                                put->mode, &publication.value, request->error);
+    return r < 0 ? r : request_publish(request, publication.value, &publication);
 }
 
 int on_get(struct request *request) {

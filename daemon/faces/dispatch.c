@@ -342,6 +342,15 @@ int dispatch(struct dispatcher *dispatcher, struct client *client, size_t size,
              struct error *error) {
     struct wire_message message = {0};
     struct reply *reply = &dispatcher->reply;
+    struct request request = {
+        .dispatcher = dispatcher,
+        .manager = dispatcher->manager,
+        .client = client,
+        .message = &message,
+        .reply = reply,
+        .value = dispatcher->value,
+        .error = error,
+    };
     int malformed, r;
 
     reply->size = 0;
@@ -352,15 +361,10 @@ int dispatch(struct dispatcher *dispatcher, struct client *client, size_t size,
     if (r == 0 && request_is_stale(client, &message.header))
         return 0;
     if (r == 0)
-        r = carry_out(&(struct request){
-            .dispatcher = dispatcher,
-            .manager = dispatcher->manager,
-            .client = client,
-            .message = &message,
-            .reply = reply,
-            .value = dispatcher->value,
-            .error = error,
-        });
+        r = carry_out(&request);
+    /* Nobody takes memory from the disk: a request that is held has no descriptors. */
+    if (r == -EINPROGRESS && dispatcher->request_fds.count == 0)
+        r = request_hold(&request, size);
     if (r < 0)
         dispatch_error(reply, &message.header, error);
     if ((message.header.flags & WIRE_NO_REPLY) || size < sizeof(message.header)) {

@@ -27,6 +27,10 @@ static struct evbuffer *input_of(const struct varlink_connection *connection) {
     return bufferevent_get_input(connection->socket);
 }
 
+void *varlink_owner(const struct varlink_connection *connection) {
+    return connection->data;
+}
+
 /* Has the loop come back to the connection after a time. */
 static void run_after(struct varlink_connection *connection, uint64_t usec) {
     event_add(connection->later, &(struct timeval){

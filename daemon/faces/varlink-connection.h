@@ -57,6 +57,9 @@ int varlink_connection_new(struct event_base *base, int fd, const struct timeout
 void varlink_connection_free(struct varlink_connection *connection);
 DEFINE_CLEANUP(struct varlink_connection *, varlink_connection_free);
 
+/* What is passed to its events. */
+void *varlink_owner(const struct varlink_connection *connection);
+
 /* Answers no further call, and ends the connection when the peer has read the output so far. */
 void varlink_connection_finish(struct varlink_connection *connection);
 

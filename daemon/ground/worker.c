@@ -3,14 +3,20 @@
  */
 #include "daemon/ground/worker.h"
 
+#include "daemon/ground/log.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #define THREADS 2u
+
+/* For jobs that do not come back, as those that wait for a disk. */
+#define PATIENCE_SEC 5
 
 TAILQ_HEAD(jobs, job);
 
@@ -97,7 +103,20 @@ int workers_new(struct event_base *base, struct workers **ret) {
     return 0;
 }
 
-static void stop_threads(struct workers *workers) {
+/* False: one of them has not ended in time. */
+static bool join_threads(struct workers *workers) {
+    struct timespec deadline;
+
+    clock_gettime(CLOCK_MONOTONIC, &deadline);
+    deadline.tv_sec += PATIENCE_SEC;
+    for (; workers->n_threads > 0; workers->n_threads--)
+        if (pthread_clockjoin_np(workers->threads[workers->n_threads - 1], NULL, CLOCK_MONOTONIC,
+                                 &deadline) != 0)
+            return false;
+    return true;
+}
+
+static bool stop_threads(struct workers *workers) {
     struct job *job;
 
     pthread_mutex_lock(&workers->lock);
@@ -108,14 +127,27 @@ static void stop_threads(struct workers *workers) {
         job_cancel(job);
     pthread_cond_broadcast(&workers->changed);
     pthread_mutex_unlock(&workers->lock);
+    return join_threads(workers);
+}
+
+/* The threads that are left need what they share. */
+static void leave_alone(struct workers *workers) {
+    log_warning(
+        "%u workers have not come back within %d seconds, as from a disk that does not answer: "
+        "stopping without them, and what they were asked for was not answered",
+        workers->n_threads, PATIENCE_SEC);
+    event_free(workers->event);
     while (workers->n_threads > 0)
-        pthread_join(workers->threads[--workers->n_threads], NULL);
+        pthread_detach(workers->threads[--workers->n_threads]);
 }
 
 void workers_free(struct workers *workers) {
     struct job *job;
 
-    stop_threads(workers);
+    if (!stop_threads(workers)) {
+        leave_alone(workers);
+        return;
+    }
     while ((job = take_first(workers, &workers->over)))
         job->done(job);
     while ((job = take_first(workers, &workers->waiting)))
@@ -144,6 +176,15 @@ static int start_threads(struct workers *workers) {
     }
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     return workers->n_threads > 0 ? 0 : -r;
+}
+
+bool workers_are_busy(struct workers *workers) {
+    bool busy;
+
+    pthread_mutex_lock(&workers->lock);
+    busy = !TAILQ_EMPTY(&workers->waiting) || !TAILQ_EMPTY(&workers->running);
+    pthread_mutex_unlock(&workers->lock);
+    return busy;
 }
 
 int workers_start(struct workers *workers, struct job *job) {

@@ -27,13 +27,17 @@ struct job {
 };
 
 int workers_new(struct event_base *base, struct workers **ret);
-/* Cancels all jobs, waits until none runs, and calls done() of each. */
+/* Cancels all jobs, waits until none runs, and calls done() of each. One that does not come back is
+ * left alone after some seconds, which the log says: it keeps its memory, as the process is to end. */
 void workers_free(struct workers *workers);
 DEFINE_CLEANUP(struct workers *, workers_free);
 
 /* Jobs start in the order in which they are given. 0 or a negative errno: no thread can be had, and
  * done() is not called. */
 int workers_start(struct workers *workers, struct job *job);
+
+/* Whether a job waits or runs. */
+bool workers_are_busy(struct workers *workers);
 
 static inline void job_cancel(struct job *job) {
     atomic_store_explicit(&job->cancelled, true, memory_order_relaxed);

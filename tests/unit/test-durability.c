@@ -124,17 +124,32 @@ START_TEST(test_while_there_are_writers_it_is_synced_again) {
 }
 END_TEST
 
+static void destroy(void *data) {
+    struct caller caller = world_caller(WORLD_UID);
+
+    ck_assert_int_eq(manager_destroy(world.manager, &caller, "file", NULL), 0);
+    *(bool *)data = true;
+}
+
+static bool is_true(struct world *w, void *data) {
+    (void)w;
+    return *(const bool *)data;
+}
+
 START_TEST(test_ended_while_it_waits_or_is_synced) {
     struct region_spec spec = file_spec(DURABILITY_INTERVAL, 1);
-    struct caller caller = world_caller(WORLD_UID);
     struct region *region;
+    struct disk_wait *wait;
+    bool done;
 
     world_init(&world);
     world_create(&world, WORLD_UID, &spec);
-    ck_assert_int_eq(manager_destroy(world.manager, &caller, "file", NULL), 0);
+    destroy(&done);
     region = world_create(&world, WORLD_UID, &spec);
     world_wait(&world, is_syncing, region);
-    ck_assert_int_eq(manager_destroy(world.manager, &caller, "file", NULL), 0);
+    done = false;
+    ck_assert_int_eq(manager_await_disk(world.manager, destroy, &done, &wait), 0);
+    world_wait(&world, is_true, &done);
     world_settle(&world);
     world_deinit(&world);
 }
