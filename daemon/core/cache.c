@@ -107,7 +107,8 @@ static bool end(struct region *region, const char *reason) {
     manager->request = (struct request_under_way){0};
     r = manager_end_region(region, NULL, REGION_REAPED, reason, &error);
     manager->request = request;
-    if (r < 0)
+    /* A disk that does not answer keeps its own. */
+    if (r < 0 && r != -EINPROGRESS)
         log_write(LOG_ERR, ABOUT(.region = region->name), "cannot reap region '%s': %s",
                   region->name, error.text);
     return r == 0;
