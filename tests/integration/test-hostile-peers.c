@@ -189,9 +189,12 @@ START_TEST(test_looking_into_a_process_that_may) {
 }
 END_TEST
 
-/* More than the kernel lets the daemon send without anybody reading. */
+/* More than the kernel lets the daemon send without anybody reading: then it hangs up. */
 static void leave_descriptors_under_way(int channel, void *data) {
     static const char name[] = "public";
+    const struct wire_open_request body = {.count = 1, .access = WIRE_READ};
+    const struct wire_string string = {name, sizeof(name)};
+    char request[128];
 
     (void)data;
     for (unsigned i = 0; i < 8; i++) {
@@ -201,9 +204,8 @@ static void leave_descriptors_under_way(int channel, void *data) {
                     &(struct wire_hello_request){.version = WIRE_VERSION, .client_id = i + 1},
                     NULL);
         for (uint32_t serial = 2; serial < 52; serial++)
-            raw_request(fd, WIRE_OPEN, serial,
-                        &(struct wire_open_request){.count = 1, .access = WIRE_READ},
-                        &(struct wire_string){name, sizeof(name)});
+            packet_send(fd, request, raw_encode(WIRE_OPEN, serial, &body, &string, request), NULL,
+                        0);
     }
     channel_say(channel);
     channel_hear(channel);
@@ -240,6 +242,38 @@ START_TEST(test_descriptors_that_nobody_takes) {
 }
 END_TEST
 
+static void offend_often(int channel, void *data) {
+    (void)channel;
+    (void)data;
+    for (unsigned i = 0; i < 50; i++) {
+        _cleanup_close_ int fd = raw_greet(daemon_.socket);
+
+        ck_assert_int_eq(send(fd, "nonsense", 8, MSG_NOSIGNAL), 8);
+        raw_wait_closed(fd);
+    }
+}
+
+static unsigned count_log_lines(const char *text) {
+    _cleanup_fclose_ FILE *file = fopen(daemon_.log, "re");
+    unsigned count = 0;
+    char line[4096];
+
+    ck_assert_ptr_nonnull(file);
+    while (fgets(line, sizeof(line), file))
+        count += strstr(line, text) != NULL;
+    return count;
+}
+
+/* Nor does he hide what others do. */
+START_TEST(test_an_offender_who_fills_the_log) {
+    start(0);
+    run_as(USER(HOSTILE), offend_often, NULL);
+    ck_assert_uint_eq(count_log_lines("of user 20001 is cut off"), 10);
+    run_as(USER(OTHER), offend_often, NULL);
+    ck_assert_uint_eq(count_log_lines("of user 20002 is cut off"), 10);
+}
+END_TEST
+
 int main(void) {
     TCase *peers = tcase_create("hostile-peers");
 
@@ -250,5 +284,6 @@ int main(void) {
     tcase_add_test(peers, test_a_pid_that_is_used_again);
     tcase_add_test(peers, test_looking_into_a_process_that_may);
     tcase_add_test(peers, test_descriptors_that_nobody_takes);
+    tcase_add_test(peers, test_an_offender_who_fills_the_log);
     return sandbox_run("hostile-peers", &peers, 1);
 }
