@@ -139,6 +139,9 @@ export interface Description {
   durabilitySeconds: number;
 }
 
+/** As list() has it: without the caller's rights. */
+export type ListedRegion = Omit<Description, 'rights'>;
+
 /** Connects to a daemon: at this path, at $SHMREG_SOCKET, or at the default. */
 export function connect(path?: string): Connection;
 
@@ -187,6 +190,8 @@ export class Connection extends EventEmitter {
   /** Lets a lease run for so long from now on; without seconds, for its duration. */
   renew(name: string, seconds?: number): void;
   describe(name: string): Description;
+  /** The regions that the caller has any right to, by name; with a prefix, those below it. */
+  list(prefix?: string): Promise<ListedRegion[]>;
   setAttributes(name: string, attributes: Attributes | string): void;
   setAccess(name: string, access: { mode?: number; acl?: string | string[] }): void;
   /** A new region with the present content of another. This connection stays free meanwhile. */

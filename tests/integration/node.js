@@ -4,10 +4,15 @@
  * What the tests of the package for Node.js share. Run by meson with SHMREG_NODE (the package) and a
  * daemon at SHMREG_SOCKET, as root, to be several users.
  */
+const assert = require('node:assert/strict');
 const { spawn } = require('node:child_process');
 const { once } = require('node:events');
+const { mkdirSync, mkdtempSync, rmSync, writeFileSync } = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
 const { createInterface } = require('node:readline');
 const { text } = require('node:stream/consumers');
+const { setTimeout } = require('node:timers/promises');
 const { Worker } = require('node:worker_threads');
 
 const shmreg = require(process.env.SHMREG_NODE);
@@ -54,6 +59,41 @@ class Child {
   }
 }
 
+/* A daemon of a test's own, which may be killed. */
+class Daemon {
+  constructor() {
+    this.root = mkdtempSync(path.join(os.tmpdir(), 'shmreg-node-'));
+    this.socket = path.join(this.root, 'run/client.sock');
+    writeFileSync(path.join(this.root, 'shmregd.json'), '{}');
+    mkdirSync(path.join(this.root, 'conf.d'));
+  }
+
+  /* For the first time, or again. */
+  async start() {
+    const { root } = this;
+    const directories = [`--runtime-directory=${root}/run`, `--state-directory=${root}/state`];
+
+    this.child = startProgram(process.env.SHMREGD, [
+      '--foreground',
+      `--config=${root}/shmregd.json`,
+      ...directories,
+    ]);
+    for (const end = Date.now() + TIMEOUT; Date.now() < end; await setTimeout(10))
+      try {
+        return shmreg.connect(this.socket);
+      } catch (error) {
+        assert.match(error.code, /ENOENT|ECONNREFUSED/);
+      }
+    throw new Error('the daemon does not start');
+  }
+
+  async stop() {
+    this.child.process.kill();
+    await this.child.ended();
+    rmSync(this.root, { recursive: true });
+  }
+}
+
 /* Runs this code, as another user if told so. */
 function startScript(code, { user = false } = {}) {
   const script = `${PRELUDE}${user ? BECOME_USER : ''}(async () => {${code}})()`;
@@ -81,4 +121,7 @@ async function collect() {
   }
 }
 
-module.exports = { shmreg, startScript, startProgram, startWorker, collect, USER, TIMEOUT };
+module.exports = {
+  ...{ shmreg, Daemon, startScript, startProgram, startWorker, collect },
+  ...{ USER, TIMEOUT },
+};

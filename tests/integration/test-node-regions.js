@@ -2,8 +2,10 @@
 
 /* Regions from Node.js: every call, every type, errors, rights, and writes where none is allowed. */
 const assert = require('node:assert/strict');
+const { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } = require('node:fs');
+const path = require('node:path');
 const { test, afterEach } = require('node:test');
-const { shmreg, startScript, collect, USER } = require('./node.js');
+const { shmreg, Daemon, startScript, collect, TIMEOUT, USER } = require('./node.js');
 
 const conn = shmreg.connect();
 const names = ['a', 'b', 'dir/c'];
@@ -193,7 +195,104 @@ test('a region grows in place, and is sealed', async () => {
   assert.equal(conn.describe('a').sealed, true);
 });
 
-test('snapshots, leases, files, and regions of descriptors', async () => {
+test('memory that is there already becomes a region', () => {
+  const folder = mkdtempSync('/dev/shm/shmreg-node-');
+  const fd = openSync(path.join(folder, 'memory'), 'w+', 0o644);
+
+  rmSync(folder, { recursive: true });
+  writeSync(fd, 'content');
+  const region = conn.adopt('a', fd, { attributes: { media_type: 'text/plain' } });
+  const reader = conn.open('a');
+
+  assert.deepEqual([region.size, region.writable, region.bytes.toString()], [7, true, 'content']);
+  region.write('C');
+  assert.equal(reader.bytes.toString(), 'Content');
+  assert.equal(conn.describe('a').backing, 'adopted');
+  assert.throws(() => conn.stage('a', 7), { code: 'EOPNOTSUPP' });
+  assert.throws(() => conn.adopt('b', fd, { maxSize: 100 }), { code: 'EINVAL' });
+  closeSync(fd);
+  assert.throws(() => conn.adopt('b', fd), { code: 'EBADF' });
+  region.close();
+  reader.close();
+});
+
+test('a list has what the caller may use, as describe() has it', async () => {
+  const listed = (regions) => regions.map(({ name }) => name);
+
+  conn.put('a', 'A', { mode: 0o644 });
+  conn.create('dir/c', 4096, { backing: 'memfd', acl: 'group:0:r', syncBlock: true }).close();
+  await collect();
+  const regions = await conn.list();
+
+  assert.deepEqual(listed(regions), ['a', 'dir/c']);
+  for (const region of regions) {
+    const { rights, ...described } = conn.describe(region.name);
+
+    assert.deepEqual(region, described);
+  }
+  assert.deepEqual(listed(await conn.list('dir/')), ['dir/c']);
+  const child = startScript(
+    'say((await shmreg.connect().list()).map((region) => region.name))',
+    { user: true },
+  );
+
+  assert.equal(await child.line(), 'a');
+  assert.equal(await child.ended(), 0);
+});
+
+test('a daemon that is killed and started again is the same to all', async () => {
+  const daemon = new Daemon();
+  const own = await daemon.start();
+  const writer = own.create('a', 4096, { lifetime: 'attached', seconds: 1 });
+  const reader = own.open('a');
+
+  const written = writer.array();
+  const read = reader.array();
+
+  written[0] = 7;
+  const waiting = reader.wait({ timeout: TIMEOUT });
+
+  await daemon.child.kill();
+  assert.equal(read[0], 7);
+  const other = await daemon.start();
+
+  const { readers, writers } = own.describe('a');
+
+  assert.deepEqual([readers, writers], [1, 1]);
+  assert.deepEqual(
+    (await own.list()).map(({ name }) => name),
+    ['a'],
+  );
+  assert.equal(reader.isCurrent, true);
+  written[1] = 8;
+  assert.equal(other.open('a').array()[1], 8);
+  other.put('a', 'new');
+  await waiting;
+  reader.refresh();
+  assert.equal(reader.bytes.toString(), 'new');
+  own.destroy('a');
+  await daemon.stop();
+  await assert.rejects(own.list(), { code: 'ENOENT' });
+  own.close();
+  other.close();
+});
+
+test('the types have what the package has', () => {
+  const types = readFileSync(path.join(process.env.SHMREG_NODE, 'index.d.ts'), 'utf8');
+
+  for (const [name, kind] of Object.entries({ ...shmreg, connect: undefined })) {
+    if (!kind) continue;
+    const [, body] = new RegExp(`^export class ${name} [^]*?\\{([^]*?)^}`, 'm').exec(types);
+    const declared = [...body.matchAll(/^  (?:readonly )?(\w+)(?:<.*?>)?[(:]/gm)].map((it) => it[1]);
+    const present = Object.getOwnPropertyNames(kind.prototype);
+    const inherited = ['constructor', 'on', 'once'];
+    const own = (names) => [...new Set(names)].filter((it) => !inherited.includes(it)).sort();
+
+    assert.deepEqual(own(declared), own(present), name);
+  }
+});
+
+test('snapshots, leases, and files', async () => {
   conn.put('a', 'content');
   await conn.snapshot('a', 'b', {
     attributes: { media_type: 'text/plain' },

@@ -4,6 +4,7 @@ const { EventEmitter } = require('node:events');
 const native = require('./native');
 const { News } = require('./news');
 const { Region } = require('./region');
+const { listRegions } = require('./listing');
 const { attributesOf, bytesOf } = require('./dtype');
 const { WRITE, MODE_DEFAULT, ...options } = require('./options');
 
@@ -116,6 +117,10 @@ class Connection extends EventEmitter {
 
   describe(name) {
     return options.description(native.describe(this.#box, name));
+  }
+
+  list(prefix) {
+    return listRegions(this.#path, prefix);
   }
 
   setAttributes(name, attributes) {
