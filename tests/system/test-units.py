@@ -185,6 +185,25 @@ class UnitsTest(unittest.TestCase):
         clients.communicate(timeout=DEADLINE_SECONDS)
         wait_until(lambda: stored() == 1, "the service manager has let go of the sockets")
 
+    def kept(self):
+        kept = json.loads(ctl("--json", "status").stdout)["kept"]
+        return kept["used"], kept["limit"], kept["left_out"]
+
+    def test_memfds_beyond_the_store_are_counted(self):
+        content = "[Service]\nFileDescriptorStoreMax=11\nEnvironment=FDSTORE=11\n"
+        machine.write_file(f"/run/systemd/system/{SERVICE}.d/store.conf", content)
+        machine.run("systemctl", "daemon-reload")
+        for number in range(10):
+            ctl("create", f"units/{number}", "4096", "--backing", "memfd")
+        self.assertEqual(self.kept(), (8, 8, 2))
+        self.assertTrue(any("store is full" in entry["MESSAGE"] for entry in machine.journal()))
+        ctl("destroy", "units/0")
+        self.assertEqual(self.kept(), (8, 8, 1))
+        machine.run("systemctl", "restart", SERVICE)
+        self.assertEqual(self.kept(), (8, 8, 0))
+        names = [region["name"] for region in json.loads(ctl("--json", "list").stdout)["regions"]]
+        self.assertEqual(names, [f"units/{number}" for number in range(1, 9)])
+
     def test_stop_and_start(self):
         contents = create_of_each_backing()
         del contents["units/memfd"]  # systemd lets go of what it keeps for a service it stops
