@@ -16,11 +16,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #define STAMP_MAX 96
@@ -54,18 +52,40 @@ static void stamp_of(const struct stat *status, char ret[static STAMP_MAX]) {
              (long long)status->st_size);
 }
 
-/* One that waits for whoever writes to it, as a FIFO does, is not waited for. */
-static int open_file(const char *path) {
-    const struct open_how how = {
-        .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
-        .resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
-    };
-    long fd;
+/* The part of a path that is in the directory; -ELOOP if it is a symbolic link. */
+static int open_part(int directory, const char *part, int flags) {
+    struct stat status;
+    int fd;
 
     do
-        fd = syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+        fd = openat(directory, part, flags | O_NOFOLLOW | O_CLOEXEC);
     while (fd < 0 && errno == EINTR);
-    return fd < 0 ? -errno : (int)fd;
+    if (fd >= 0)
+        return fd;
+    if (errno == ENOTDIR && fstatat(directory, part, &status, AT_SYMLINK_NOFOLLOW) == 0)
+        errno = S_ISLNK(status.st_mode) ? ELOOP : ENOTDIR;
+    return -errno;
+}
+
+/* As openat2(2) would, which systemd's RestrictSUIDSGID= takes away. A file that waits for whoever writes to
+ * it, as a FIFO does, is not waited for. */
+static int open_file(const char *path) {
+    _cleanup_free_ char *parts = strdup(path);
+    char *state, *part = parts ? strtok_r(parts, "/", &state) : NULL, *next;
+    int fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    if (!parts || fd < 0) {
+        close_fd(&fd);
+        return parts ? -errno : -ENOMEM;
+    }
+    for (; part && fd >= 0; part = next) {
+        _cleanup_close_ int directory = fd;
+
+        next = strtok_r(NULL, "/", &state);
+        fd = open_part(directory, part,
+                       next ? O_PATH | O_DIRECTORY : O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    }
+    return fd;
 }
 
 static void look(struct job *job) {

@@ -214,6 +214,20 @@ class UnitsTest(unittest.TestCase):
         machine.run("systemctl", "start", SERVICE)
         self.assert_contents(contents)
 
+    def test_declared_region_is_there_for_the_first_client(self):
+        declared = {"name": "units/tail", "owner": str(READER), "group": str(READER), "content": DATA_FILE}
+        machine.write_file("/etc/shmregd/regions.d/tail.json", json.dumps(declared))
+        with open(DATA_FILE, "rb") as file:
+            content = file.read()
+        result = machine.run("shmregctl", "get", "units/tail", user=READER, text=False)
+        self.assertEqual(result.stdout, content)
+        declared["mode"] = "0644"
+        machine.write_file("/etc/shmregd/regions.d/tail.json", json.dumps(declared))
+        self.assertEqual(ctl("reload").stderr, "")
+        result = machine.run("shmregctl", "get", "units/tail", user=READER + 1, text=False)
+        self.assertEqual(result.stdout, content)
+        self.assertEqual(json.loads(ctl("--json", "status").stdout)["problems"], [])
+
     def test_reload_takes_a_good_configuration(self):
         ctl("ping")
         old = main_pid()
