@@ -55,6 +55,21 @@ static int load_config(const struct options *options, struct config **ret, struc
     return r;
 }
 
+/* Takes over a configuration that was loaded again. */
+static int use_config(struct daemon *daemon, struct config *config, struct error *error) {
+    int r = manager_configure(daemon->manager, config);
+
+    if (r < 0) {
+        config_free(config);
+        return error_set(error, r, "no memory for the new limits");
+    }
+    config_free(daemon->config);
+    daemon->config = config;
+    use_log_level(daemon);
+    log_write(LOG_INFO, ABOUT(.kind = LOG_CONFIG_LOADED), "configuration loaded again");
+    return 0;
+}
+
 /* For SIGHUP and for the admin socket. */
 static int reload(void *data, struct error *error) {
     struct daemon *daemon = data;
@@ -63,13 +78,9 @@ static int reload(void *data, struct error *error) {
 
     service_reloading(&daemon->service);
     r = load_config(&daemon->options, &new, error);
-    if (r == 0) {
-        manager_configure(daemon->manager, new);
-        config_free(daemon->config);
-        daemon->config = new;
-        use_log_level(daemon);
-        log_write(LOG_INFO, ABOUT(.kind = LOG_CONFIG_LOADED), "configuration loaded again");
-    } else {
+    if (r == 0)
+        r = use_config(daemon, new, error);
+    if (r < 0) {
         log_write(LOG_ERR, ABOUT(.kind = LOG_CONFIG_REFUSED),
                   "the configuration stays as it was: %s", error->text);
     }

@@ -34,11 +34,10 @@ int attachment_new(uint64_t id, struct client *client, struct region *region,
         .id = id,
         .client = client,
         .access = access,
-        .charge = *charge,
+        .charge = charge,
     };
-    *charge = (struct charge){0};
     if (!tsearch(attachment, &client->attachments, compare_attachments)) {
-        charge_release(&attachment->charge);
+        charge_release(attachment->charge);
         free(attachment);
         return -ENOMEM;
     }
@@ -56,7 +55,7 @@ void attachment_free(struct attachment *attachment) {
     attachment->client->n_attachments--;
     --*count_of(attachment);
     LIST_REMOVE(attachment, link);
-    charge_release(&attachment->charge);
+    charge_release(attachment->charge);
     segment_unref(attachment->segment);
     region_unref(attachment->region);
     free(attachment);

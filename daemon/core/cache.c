@@ -116,9 +116,9 @@ static bool end(struct region *region, const char *reason) {
 
 /* How much of the excess goes with the region. */
 static uint64_t gain(const struct region *region, const struct quota_excess *excess) {
-    return charge_relieves(&region->charge, excess) +
-           charge_relieves(&region->segment->charge, excess) +
-           (region->sync_block ? charge_relieves(&region->sync_block->charge, excess) : 0);
+    return charge_relieves(region->charge, excess) +
+           charge_relieves(region->segment->charge, excess) +
+           (region->sync_block ? charge_relieves(region->sync_block->charge, excess) : 0);
 }
 
 struct relief {
@@ -196,9 +196,9 @@ unsigned manager_relieve_pressure(struct manager *manager, unsigned percent) {
 
     TAILQ_FOREACH (region, &manager->cache.idle, idle_link)
         if (memory_may_go(region))
-            bytes += region->segment->charge.amount;
+            bytes += charge_amount(region->segment->charge);
     for (region = TAILQ_FIRST(&manager->cache.idle); region; region = next) {
-        uint64_t amount = region->segment->charge.amount;
+        uint64_t amount = charge_amount(region->segment->charge);
 
         next = TAILQ_NEXT(region, idle_link);
         if (count > 0 && given_back >= bytes / 100 * percent)

@@ -44,3 +44,7 @@ bool caller_is(const struct caller *caller, const struct subject_id *subject) {
     }
     return false;
 }
+
+struct payer caller_payer(const struct caller *caller, const char *name) {
+    return (struct payer){.uid = caller->uid, .unit = caller->units.name, .name = name};
+}

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "daemon/core/quota.h"
 #include "daemon/ground/subject.h"
 #include "daemon/ground/unit.h"
 
@@ -31,3 +32,6 @@ bool caller_in_group(const struct caller *caller, gid_t gid);
 
 /* Whether a rule for @subject is about this caller. */
 bool caller_is(const struct caller *caller, const struct subject_id *subject);
+
+/* Who pays for what the caller does, to the region @name if it is about one. */
+struct payer caller_payer(const struct caller *caller, const char *name);

@@ -30,12 +30,12 @@ static int complete_spec(const struct region_spec *spec, const struct adopted *a
 static int take_memory(struct region *region, const struct region_spec *spec,
                        struct adopted *adopted, struct error *error) {
     struct manager *manager = region->manager;
-    struct charge charge;
-    int r = quota_charge(manager->quota, region->access.owner_uid, LIMIT_BYTES, adopted->size,
-                         &charge, error);
+    struct payer payer = charge_payer(region->charge);
+    struct charge *charge;
+    int r = quota_charge(manager->quota, &payer, LIMIT_BYTES, adopted->size, &charge, error);
 
     if (r == 0)
-        r = segment_adopt(&manager->places, region->id, spec->size, adopted, &charge,
+        r = segment_adopt(&manager->places, region->id, spec->size, adopted, charge,
                           &region->segment, error);
     if (r == 0 && spec->sync_block)
         r = sync_block_make(manager, region, error);
@@ -45,12 +45,13 @@ static int take_memory(struct region *region, const struct region_spec *spec,
 static int make_region(struct manager *manager, struct client *client,
                        const struct region_spec *spec, struct adopted *adopted, struct region **ret,
                        struct error *error) {
+    struct payer payer = caller_payer(&client->caller, spec->name);
     struct region *region;
     uint64_t id;
     int r = manager_next_id(manager, &id, error);
 
     if (r == 0)
-        r = manager_new_region(manager, &client->caller, spec, id, &region, error);
+        r = manager_new_region(manager, &client->caller, &payer, spec, id, &region, error);
     if (r < 0)
         return r;
     r = take_memory(region, spec, adopted, error);

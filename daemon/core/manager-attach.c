@@ -36,22 +36,21 @@ static int client_new(struct manager *manager, struct caller *caller, struct pro
 int manager_add_client(struct manager *manager, struct caller *caller, int pidfd,
                        struct client **ret, struct error *error) {
     _cleanup_(cleanup_process_unref) struct process *process = NULL;
-    struct charge charge;
+    _cleanup_(cleanup_charge_release) struct charge *charge = NULL;
+    struct payer payer = caller_payer(caller, NULL);
     int r = process_get(manager->processes, caller->pid, pidfd, &process);
 
     /* A process that connected and ended, but left its socket to another: a client that cannot own.
      */
     if (r < 0 && r != -ESRCH && r != -EINVAL)
         return error_set(error, r, "cannot watch process %d", caller->pid);
-    r = quota_charge(manager->quota, caller->uid, LIMIT_CONNECTIONS, 1, &charge, error);
+    r = quota_charge(manager->quota, &payer, LIMIT_CONNECTIONS, 1, &charge, error);
     if (r < 0)
         return r;
     r = client_new(manager, caller, &process, ret);
-    if (r < 0) {
-        charge_release(&charge);
+    if (r < 0)
         return error_set(error, r, "no memory for a client");
-    }
-    (*ret)->charge = charge;
+    (*ret)->charge = steal_pointer(charge);
     (*ret)->connected = true;
     return 0;
 }
@@ -104,7 +103,7 @@ void client_forget(struct client *client) {
     process_watch_stop(&client->watch);
     if (client->process)
         process_unref(client->process);
-    charge_release(&client->charge);
+    charge_release(client->charge);
     caller_deinit(&client->caller);
     free(client);
 }
@@ -192,6 +191,7 @@ bool manager_identify_client(struct manager *manager, struct client *client, uin
 int manager_resume_client(struct manager *manager, struct caller *caller, int pidfd, uint64_t id,
                           uint32_t turn, struct client **ret) {
     _cleanup_(cleanup_process_unref) struct process *process = NULL;
+    struct payer payer = caller_payer(caller, NULL);
     struct client *client;
     int r = process_get(manager->processes, caller->pid, pidfd, &process);
 
@@ -200,7 +200,7 @@ int manager_resume_client(struct manager *manager, struct caller *caller, int pi
     client = manager_find_holder(manager, id, process);
     if (!client || client->caller.uid != caller->uid || !client->session.recorded)
         return -ENOENT;
-    r = quota_charge_existing(manager->quota, caller->uid, LIMIT_CONNECTIONS, 1, &client->charge);
+    r = quota_charge_existing(manager->quota, &payer, LIMIT_CONNECTIONS, 1, &client->charge);
     if (r < 0)
         return r;
     process_watch_stop(&client->watch);
@@ -239,15 +239,16 @@ int manager_record_holder(struct manager *manager, const struct attachment *atta
 
 static int attach(struct manager *manager, struct client *client, struct region *region,
                   uint32_t access, struct attachment **ret, struct error *error) {
-    struct charge charge;
+    struct payer payer = caller_payer(&client->caller, region->name);
+    struct charge *charge;
     uint64_t id;
     int r = manager_next_id(manager, &id, error);
 
     if (r == 0)
-        r = quota_charge(manager->quota, client->caller.uid, LIMIT_ATTACHMENTS, 1, &charge, error);
+        r = quota_charge(manager->quota, &payer, LIMIT_ATTACHMENTS, 1, &charge, error);
     if (r < 0)
         return r;
-    r = attachment_new(id, client, region, region->segment, access, &charge, ret);
+    r = attachment_new(id, client, region, region->segment, access, charge, ret);
     if (r < 0)
         return error_set(error, r, "no memory for an attachment");
     (*ret)->serial = manager->request.client == client ? manager->request.serial : 0;

@@ -76,34 +76,38 @@ int manager_set_attributes(struct manager *manager, const struct caller *caller,
 
 /* What a region takes, charged to its next owner, too, until it is known who has it. */
 struct move {
-    struct charge *held[3];
-    struct charge new[3];
+    struct charge **held[3];
+    struct charge *new[3];
     size_t count;
 };
 
 static void release_new(struct move *move) {
     for (size_t i = 0; i < move->count; i++)
-        charge_release(&move->new[i]);
+        charge_release(move->new[i]);
 }
 
 static void release_held(struct move *move) {
     for (size_t i = 0; i < move->count; i++) {
-        charge_release(move->held[i]);
+        charge_release(*move->held[i]);
         *move->held[i] = move->new[i];
     }
 }
 
-/* The region's own charge, its version's and its sync block's. Older versions stay whose they were. */
+/* The region's own charge, its version's and its sync block's. Older versions stay whose they were. What
+ * another is given was made in no unit of his. */
 static int charge_next(struct region *region, uid_t uid, struct move *move, struct error *error) {
+    struct payer payer = charge_payer(region->charge);
     int r = 0;
 
+    if (payer.uid != uid)
+        payer = (struct payer){.uid = uid, .name = region->name};
     *move = (struct move){.held = {&region->charge, &region->segment->charge}};
     move->count = 2;
     if (region->sync_block)
         move->held[move->count++] = &region->sync_block->charge;
     for (size_t i = 0; r == 0 && i < move->count; i++)
-        r = quota_charge(region->manager->quota, uid, move->held[i]->kind, move->held[i]->amount,
-                         &move->new[i], error);
+        r = quota_charge(region->manager->quota, &payer, i == 0 ? LIMIT_REGIONS : LIMIT_BYTES,
+                         charge_amount(*move->held[i]), &move->new[i], error);
     if (r < 0)
         release_new(move);
     return r;
@@ -111,6 +115,8 @@ static int charge_next(struct region *region, uid_t uid, struct move *move, stru
 
 /* @new becomes the region's, or stays the caller's on error. */
 static int give(struct region *region, const struct access *new, struct error *error) {
+    /* Room for it is not made at its own cost. */
+    _cleanup_(cleanup_region_unref) struct region *held = region_ref(region);
     struct access old = region->access;
     struct move move;
     int r = charge_next(region, new->owner_uid, &move, error);

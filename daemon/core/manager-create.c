@@ -17,8 +17,8 @@
 #include <string.h>
 
 int manager_new_region(struct manager *manager, const struct caller *caller,
-                       const struct region_spec *spec, uint64_t id, struct region **ret,
-                       struct error *error) {
+                       const struct payer *payer, const struct region_spec *spec, uint64_t id,
+                       struct region **ret, struct error *error) {
     _cleanup_(cleanup_region_unref) struct region *region = NULL;
     enum backing backing = manager_backing(manager, spec);
     int r = durability_check(spec, backing, error);
@@ -49,7 +49,7 @@ int manager_new_region(struct manager *manager, const struct caller *caller,
     if (r < 0)
         return r;
     region->access.namespace_uid = policy_namespace_owner(manager->config, spec->name);
-    r = quota_charge(manager->quota, caller->uid, LIMIT_REGIONS, 1, &region->charge, error);
+    r = quota_charge(manager->quota, payer, LIMIT_REGIONS, 1, &region->charge, error);
     if (r < 0)
         return r;
     r = manager_take_slot(region, error);
@@ -116,15 +116,16 @@ static bool made_by(const struct region *region, const struct caller *caller,
 
 static int make_region(struct manager *manager, const struct caller *caller,
                        const struct region_spec *spec, struct region **ret, struct error *error) {
+    struct payer payer = caller_payer(caller, spec->name);
     struct region *region;
     uint64_t id;
     int r = manager_next_id(manager, &id, error);
 
     if (r == 0)
-        r = manager_new_region(manager, caller, spec, id, &region, error);
+        r = manager_new_region(manager, caller, &payer, spec, id, &region, error);
     if (r < 0)
         return r;
-    r = manager_new_segment(manager, caller->uid, manager_backing(manager, spec), spec->huge_pages,
+    r = manager_new_segment(manager, &payer, manager_backing(manager, spec), spec->huge_pages,
                             region->id, 1, spec->size, spec->max_size ? spec->max_size : spec->size,
                             &region->segment, error);
     if (r == 0 && spec->sync_block)
@@ -249,7 +250,7 @@ int manager_end_region(struct region *region, const struct caller *caller, enum 
     if (region->sync_block)
         segment_remove(region->sync_block);
     manager_end_slot(region);
-    charge_release(&region->charge);
+    charge_release(steal_pointer(region->charge));
     log_write(LOG_INFO,
               ABOUT(.kind = event == REGION_REAPED ? LOG_REGION_REAPED : LOG_REGION_DESTROYED,
                     .region = region->name, .client_pid = caller ? caller->pid : 0,

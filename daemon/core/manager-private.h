@@ -147,16 +147,16 @@ int manager_make_region(struct manager *manager, const struct caller *caller,
 
 /* A region object that is not installed yet: name, charge, rights, slot; no segment. */
 int manager_new_region(struct manager *manager, const struct caller *caller,
-                       const struct region_spec *spec, uint64_t id, struct region **ret,
-                       struct error *error);
+                       const struct payer *payer, const struct region_spec *spec, uint64_t id,
+                       struct region **ret, struct error *error);
 /* Gives up a region that was never installed. */
 void manager_discard_region(struct region *region);
 
 /* The backing of a region like that. */
 enum backing manager_backing(const struct manager *manager, const struct region_spec *spec);
 
-/* A segment whose max_size, in whole pages, is charged to the user. */
-int manager_new_segment(struct manager *manager, uid_t uid, enum backing backing,
+/* A segment whose max_size, in whole pages, is charged. */
+int manager_new_segment(struct manager *manager, const struct payer *payer, enum backing backing,
                         enum huge_pages huge_pages, uint64_t id, uint32_t version, uint64_t size,
                         uint64_t max_size, struct segment **ret, struct error *error);
 

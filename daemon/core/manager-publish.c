@@ -55,7 +55,6 @@ struct hold {
 
 static int take_hold(const struct stage *stage, struct region *region, struct hold *hold,
                      struct error *error) {
-    struct charge none = {0}; /* the stage's own moves with the commit */
     int r;
 
     if (!stage->client)
@@ -63,7 +62,8 @@ static int take_hold(const struct stage *stage, struct region *region, struct ho
     r = sync_block_open(region, RIGHT_WRITE, &hold->sync_block_fd, error);
     if (r < 0)
         return r;
-    r = attachment_new(stage->id, stage->client, region, stage->segment, RIGHT_WRITE, &none,
+    /* The stage's own charge moves with the commit. */
+    r = attachment_new(stage->id, stage->client, region, stage->segment, RIGHT_WRITE, NULL,
                        &hold->attachment);
     if (r < 0)
         return error_set(error, r, "no memory for an attachment");
@@ -79,8 +79,9 @@ static void let_go(struct hold *hold) {
 static int publish_new_region(struct stage *stage, const struct caller *caller, struct region **ret,
                               struct hold *hold, struct error *error) {
     struct manager *manager = stage->manager;
+    struct payer payer = charge_payer(stage->segment->charge);
     struct region *region;
-    int r = manager_new_region(manager, caller, &stage->spec, stage->id, &region, error);
+    int r = manager_new_region(manager, caller, &payer, &stage->spec, stage->id, &region, error);
 
     if (r < 0)
         return r;
@@ -214,8 +215,7 @@ int manager_publish_as_client(struct manager *manager, struct client *client, ui
     if (r < 0)
         return r;
     if (stage) {
-        hold.attachment->charge = stage->charge;
-        stage->charge = (struct charge){0};
+        hold.attachment->charge = steal_pointer(stage->charge);
         manager_forget_stage(stage);
         reaper_attachments_changed(region);
     }

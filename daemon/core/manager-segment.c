@@ -7,19 +7,19 @@
 
 #include <errno.h>
 
-int manager_new_segment(struct manager *manager, uid_t uid, enum backing backing,
+int manager_new_segment(struct manager *manager, const struct payer *payer, enum backing backing,
                         enum huge_pages huge_pages, uint64_t id, uint32_t version, uint64_t size,
                         uint64_t max_size, struct segment **ret, struct error *error) {
     uint64_t page_size = huge_pages_size(huge_pages);
-    struct charge charge;
+    struct charge *charge;
     int r;
 
     max_size = (max_size + page_size - 1) / page_size * page_size;
     for (;;) {
-        r = quota_charge(manager->quota, uid, LIMIT_BYTES, max_size, &charge, error);
+        r = quota_charge(manager->quota, payer, LIMIT_BYTES, max_size, &charge, error);
         if (r < 0)
             return r;
-        r = segment_new(&manager->places, backing, huge_pages, id, version, size, max_size, &charge,
+        r = segment_new(&manager->places, backing, huge_pages, id, version, size, max_size, charge,
                         ret, error);
         if (r != -ENOSPC || !cache_make_room(manager, backing, false))
             return r;

@@ -149,7 +149,7 @@ void manager_begin_request(struct client *client, uint32_t serial, bool repeated
         return;
     while ((attachment = find(client, serial, false))) {
         attachment->lost = true;
-        charge_release(&attachment->charge);
+        charge_release(steal_pointer(attachment->charge));
     }
 }
 

@@ -64,7 +64,7 @@ static void fill_defaults(const struct manager *manager, struct region_spec *spe
         spec->max_size = spec->size;
 }
 
-static int try_stage(struct manager *manager, uid_t charged_uid, struct region *region,
+static int try_stage(struct manager *manager, const struct payer *payer, struct region *region,
                      const struct region_spec *spec, struct stage **ret, struct error *error) {
     _cleanup_(cleanup_stage_free) struct stage *stage = NULL;
     uint64_t id;
@@ -77,33 +77,33 @@ static int try_stage(struct manager *manager, uid_t charged_uid, struct region *
         return error_set(error, r, "no memory for a stage");
     if (region)
         stage_aim(stage, region);
-    r = manager_new_segment(manager, charged_uid, spec->backing, spec->huge_pages, id, 1,
-                            spec->size, spec->max_size, &stage->segment, error);
+    r = manager_new_segment(manager, payer, spec->backing, spec->huge_pages, id, 1, spec->size,
+                            spec->max_size, &stage->segment, error);
     if (r < 0)
         return r;
     *ret = steal_pointer(stage);
     return 0;
 }
 
-static int make_stage(struct manager *manager, uid_t charged_uid, struct region *region,
+static int make_stage(struct manager *manager, const struct payer *payer, struct region *region,
                       const struct region_spec *spec, struct stage **ret, struct error *error) {
     unsigned attempts = 0;
     int r;
 
     do
-        r = try_stage(manager, charged_uid, region, spec, ret, error);
+        r = try_stage(manager, payer, region, spec, ret, error);
     while (r == -EEXIST && manager_skip_ids(manager, &attempts));
     return r;
 }
 
-/* @client: NULL for an operator. @ret_charged_uid: whose bytes it takes. */
+/* @client: NULL for an operator. */
 static int stage(struct manager *manager, const struct caller *caller, const struct client *client,
-                 const struct region_spec *wanted, struct stage **ret, uid_t *ret_charged_uid,
-                 struct error *error) {
+                 const struct region_spec *wanted, struct stage **ret, struct error *error) {
     /* A writable descriptor can be read, too, also when it has become the region's. */
     uint32_t rights = client ? RIGHT_READ | RIGHT_WRITE : RIGHT_WRITE;
     struct region_spec spec = *wanted;
     struct region *region = NULL;
+    struct payer payer;
     int r;
 
     if (*spec.attributes)
@@ -121,26 +121,23 @@ static int stage(struct manager *manager, const struct caller *caller, const str
     if (region)
         follow_region(region, &spec);
     fill_defaults(manager, &spec);
-    *ret_charged_uid = region ? region->access.owner_uid : caller->uid;
-    return make_stage(manager, *ret_charged_uid, region, &spec, ret, error);
+    payer = region ? charge_payer(region->charge) : caller_payer(caller, spec.name);
+    return make_stage(manager, &payer, region, &spec, ret, error);
 }
 
 int manager_stage(struct manager *manager, const struct caller *caller,
                   const struct region_spec *spec, struct stage **ret, struct error *error) {
-    uid_t charged_uid;
-
-    return stage(manager, caller, NULL, spec, ret, &charged_uid, error);
+    return stage(manager, caller, NULL, spec, ret, error);
 }
 
 /* So that after a restart of the daemon the client still has it. */
-static int record_stage(struct manager *manager, const struct stage *stage, uid_t charged_uid,
-                        struct error *error) {
+static int record_stage(struct manager *manager, const struct stage *stage, struct error *error) {
     _cleanup_free_ char *text = NULL;
     char key[RECORD_KEY_MAX];
 
     if (!stage->client->process)
         return 0;
-    text = stage_record_format(stage, charged_uid);
+    text = stage_record_format(stage);
     if (!text)
         return error_set(error, -ENOMEM, "no memory for the record of a stage");
     stage_record_key(stage, key);
@@ -169,20 +166,17 @@ void manager_end_stage(struct stage *stage) {
 static int new_client_stage(struct manager *manager, struct client *client,
                             const struct region_spec *spec, struct stage **ret,
                             struct error *error) {
-    struct charge charge;
-    uid_t charged_uid;
-    int r = quota_charge(manager->quota, client->caller.uid, LIMIT_ATTACHMENTS, 1, &charge, error);
+    _cleanup_(cleanup_charge_release) struct charge *charge = NULL;
+    struct payer payer = caller_payer(&client->caller, spec->name);
+    int r = quota_charge(manager->quota, &payer, LIMIT_ATTACHMENTS, 1, &charge, error);
 
+    if (r == 0)
+        r = stage(manager, &client->caller, client, spec, ret, error);
     if (r < 0)
         return r;
-    r = stage(manager, &client->caller, client, spec, ret, &charged_uid, error);
-    if (r < 0) {
-        charge_release(&charge);
-        return r;
-    }
-    (*ret)->charge = charge;
+    (*ret)->charge = steal_pointer(charge);
     stage_give(*ret, client);
-    r = record_stage(manager, *ret, charged_uid, error);
+    r = record_stage(manager, *ret, error);
     if (r < 0)
         stage_free(*ret);
     return r;

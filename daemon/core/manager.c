@@ -251,11 +251,15 @@ static int set_namespace_owner(void *data, struct region *region) {
     return 0;
 }
 
-void manager_configure(struct manager *manager, const struct config *config) {
+int manager_configure(struct manager *manager, const struct config *config) {
+    int r = quota_configure(manager->quota, config);
+
+    if (r < 0)
+        return r;
     manager->config = config;
-    quota_configure(manager->quota, config);
     manager_each_region(manager, set_namespace_owner, (void *)config);
     declarations_apply(manager->declarations);
+    return 0;
 }
 
 const struct config *manager_config(const struct manager *manager) {

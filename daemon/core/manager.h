@@ -39,8 +39,8 @@ DEFINE_CLEANUP(struct manager *, manager_free);
 void manager_declare(struct manager *manager);
 
 /* New limits and defaults, and what is declared now; the configuration must outlive the manager or the
- * next call of this. */
-void manager_configure(struct manager *manager, const struct config *config);
+ * next call of this. -ENOMEM: nothing has changed. */
+int manager_configure(struct manager *manager, const struct config *config);
 const struct config *manager_config(const struct manager *manager);
 const char *manager_instance(const struct manager *manager);
 const char *manager_runtime_directory(const struct manager *manager);

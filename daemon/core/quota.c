@@ -3,143 +3,201 @@
  */
 #include "daemon/core/quota.h"
 
-#include "proto/cleanup.h"
-
 #include <errno.h>
-#include <search.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
 
 struct quota {
-    const struct config *config;
-    uint64_t used[LIMIT_KIND_COUNT];
+    struct accounts *accounts;
     struct quota_relief relief;
-    void *users; /* tsearch(3) tree of struct quota_user by uid */
+    LIST_HEAD(, charge) charges;
 };
 
-/* Exists while something is charged to the user. */
-struct quota_user {
+/* The accounts that a charge names; it counts in those that they are part of, too. */
+enum { OF_NAMESPACE, OF_UNIT, OF_USER, OF_COUNT };
+
+struct charge {
     struct quota *quota;
-    uid_t uid;
-    uint64_t used[LIMIT_KIND_COUNT];
+    LIST_ENTRY(charge) link;
+    struct account *account[OF_COUNT]; /* NULL: none of that sort */
+    enum limit_kind kind;
+    uint64_t amount;
+    char name[]; /* of the region, "" for none: a reload may put it into another namespace */
 };
-
-static int compare_users(const void *a, const void *b) {
-    uid_t x = ((const struct quota_user *)a)->uid, y = ((const struct quota_user *)b)->uid;
-
-    return (x > y) - (x < y);
-}
 
 int quota_new(const struct config *config, struct quota **ret) {
     struct quota *quota = calloc(1, sizeof(*quota));
 
     if (!quota)
         return -ENOMEM;
-    quota->config = config;
+    LIST_INIT(&quota->charges);
+    if (accounts_new(config, &quota->accounts) < 0) {
+        free(quota);
+        return -ENOMEM;
+    }
     *ret = quota;
     return 0;
 }
 
 void quota_free(struct quota *quota) {
+    accounts_free(quota->accounts);
     free(quota);
 }
 
-void quota_configure(struct quota *quota, const struct config *config) {
-    quota->config = config;
+static struct account *find_namespace(const struct charge *charge) {
+    return *charge->name ? accounts_find_namespace(charge->quota->accounts, charge->name) : NULL;
 }
 
-static struct quota_user *find_user(const struct quota *quota, uid_t uid) {
-    struct quota_user **node =
-        tfind(&(struct quota_user){.uid = uid}, &quota->users, compare_users);
+int quota_configure(struct quota *quota, const struct config *config) {
+    struct charge *charge;
+    int r = accounts_configure(quota->accounts, config);
 
-    return node ? *node : NULL;
-}
-
-static struct quota_user *get_user(struct quota *quota, uid_t uid) {
-    struct quota_user *user = find_user(quota, uid);
-
-    if (user)
-        return user;
-    user = calloc(1, sizeof(*user));
-    if (!user)
-        return NULL;
-    user->quota = quota;
-    user->uid = uid;
-    if (!tsearch(user, &quota->users, compare_users)) {
-        free(user);
-        return NULL;
+    if (r < 0)
+        return r;
+    LIST_FOREACH (charge, &quota->charges, link) {
+        charge->account[OF_NAMESPACE] = find_namespace(charge);
+        account_add(charge->account[OF_NAMESPACE], charge->kind, charge->amount);
     }
-    return user;
+    return 0;
 }
 
-static void forget_idle_user(struct quota_user *user) {
-    for (unsigned i = 0; i < LIMIT_KIND_COUNT; i++)
-        if (user->used[i] > 0)
-            return;
-    tdelete(user, &user->quota->users, compare_users);
-    free(user);
+/* Of nothing yet. */
+static int charge_new(struct quota *quota, const struct payer *payer, enum limit_kind kind,
+                      struct charge **ret) {
+    const char *name = payer->name ? payer->name : "";
+    size_t room = strlen(name) + 1;
+    _cleanup_(cleanup_charge_release) struct charge *charge = malloc(sizeof(*charge) + room);
+
+    if (!charge)
+        return -ENOMEM;
+    *charge = (struct charge){.quota = quota, .kind = kind};
+    memcpy(charge->name, name, room);
+    LIST_INSERT_HEAD(&quota->charges, charge, link);
+    charge->account[OF_USER] = accounts_get_user(quota->accounts, payer->uid);
+    if (payer->unit)
+        charge->account[OF_UNIT] = accounts_get_unit(quota->accounts, payer->unit);
+    charge->account[OF_NAMESPACE] = find_namespace(charge);
+    for (unsigned i = 0; i < OF_COUNT; i++)
+        if (charge->account[i])
+            charge->account[i]->n_charges++;
+    if (!charge->account[OF_USER] || (payer->unit && !charge->account[OF_UNIT]))
+        return -ENOMEM;
+    *ret = steal_pointer(charge);
+    return 0;
+}
+
+static void add(struct charge *charge, uint64_t amount) {
+    charge->amount = amount;
+    for (unsigned i = 0; i < OF_COUNT; i++)
+        account_add(charge->account[i], charge->kind, amount);
+}
+
+void charge_release(struct charge *charge) {
+    if (!charge)
+        return;
+    LIST_REMOVE(charge, link);
+    for (unsigned i = 0; i < OF_COUNT; i++) {
+        struct account *account = charge->account[i];
+
+        if (!account)
+            continue;
+        account_subtract(account, charge->kind, charge->amount);
+        account->n_charges--;
+        account_settle(charge->quota->accounts, account);
+    }
+    free(charge);
 }
 
 static bool exceeds(uint64_t used, uint64_t more, uint64_t limit) {
     return limit != LIMIT_NONE && (used > limit || more > limit - used);
 }
 
-static int check_limits(const struct quota *quota, uid_t uid, enum limit_kind kind, uint64_t amount,
-                        struct error *error) {
-    uint64_t user_limit = config_user_limits(quota->config, uid)->most[kind];
-    uint64_t total_limit = quota->config->total.most[kind];
-    uint64_t used = quota_used_by(quota, uid, kind);
+/* The limits in the way of @more, most important first; QUOTA_EXCESSES_MAX at most. */
+static size_t find_excesses(const struct charge *charge, uint64_t more,
+                            struct quota_excess ret[static QUOTA_EXCESSES_MAX]) {
+    const struct account *account;
+    size_t count = 0;
 
-    if (exceeds(used, amount, user_limit))
-        return error_set(error, -EDQUOT,
-                         "limit on %s of user %u: %llu of %llu in use, %llu more asked for",
-                         limit_word(kind), uid, (unsigned long long)used,
-                         (unsigned long long)user_limit, (unsigned long long)amount);
-    if (exceeds(quota->used[kind], amount, total_limit))
-        return error_set(
-            error, -ENOSPC,
-            "limit on %s of all users together: %llu of %llu in use, %llu more asked for",
-            limit_word(kind), (unsigned long long)quota->used[kind],
-            (unsigned long long)total_limit, (unsigned long long)amount);
-    return 0;
+    for (unsigned i = 0; i < OF_COUNT; i++)
+        for (account = charge->account[i]; account; account = account->parent) {
+            uint64_t used = account->used[charge->kind];
+            uint64_t limit = account_limit(account, charge->kind);
+
+            if (!exceeds(used, more, limit) || count == QUOTA_EXCESSES_MAX)
+                continue;
+            ret[count++] = (struct quota_excess){
+                .account = account,
+                .kind = charge->kind,
+                .amount = more > limit ? UINT64_MAX : used - (limit - more),
+            };
+        }
+    return count;
 }
 
-/* The limits in the way. False if the amount would not fit even if nothing else was charged. */
-static bool find_excesses(const struct quota *quota, uid_t uid, enum limit_kind kind,
-                          uint64_t amount, struct quota_excess ret[static QUOTA_EXCESSES_MAX],
-                          size_t *ret_count) {
-    const struct quota_user *user = find_user(quota, uid);
-    const struct {
-        const struct quota_user *user;
-        uint64_t used, limit;
-    } accounts[QUOTA_EXCESSES_MAX] = {
-        {user, user ? user->used[kind] : 0, config_user_limits(quota->config, uid)->most[kind]},
-        {NULL, quota->used[kind], quota->config->total.most[kind]},
-    };
+static int refusal(const struct quota_excess *excess, uint64_t more, struct error *error) {
+    const struct account *full = excess->account;
+    char text[ACCOUNT_TEXT_MAX];
 
-    *ret_count = 0;
-    for (size_t i = 0; i < ARRAY_SIZE(accounts); i++) {
-        uint64_t used = accounts[i].used, limit = accounts[i].limit;
+    account_describe(full, text);
+    return error_set(error, full->kind == ACCOUNT_TOTAL ? -ENOSPC : -EDQUOT,
+                     "limit on %s of %s: %llu of %llu in use, %llu more asked for",
+                     limit_word(excess->kind), text, (unsigned long long)full->used[excess->kind],
+                     (unsigned long long)account_limit(full, excess->kind),
+                     (unsigned long long)more);
+}
 
-        if (!exceeds(used, amount, limit))
-            continue;
-        if (amount > limit)
+/* Whether something was given back for it. */
+static bool find_relief(const struct quota *quota, const struct quota_excess *excesses,
+                        size_t count, const char *why) {
+    for (size_t i = 0; i < count; i++)
+        if (excesses[i].amount == UINT64_MAX)
             return false;
-        ret[(*ret_count)++] = (struct quota_excess){
-            .user = accounts[i].user,
-            .kind = kind,
-            .amount = used - (limit - amount),
-        };
-    }
-    return *ret_count > 0;
+    return quota->relief.relieve && count < QUOTA_EXCESSES_MAX &&
+           quota->relief.relieve(quota->relief.data, excesses, count, why);
 }
 
-static bool find_relief(struct quota *quota, uid_t uid, enum limit_kind kind, uint64_t amount,
-                        const char *why) {
+/* 0 if there is room for @more, perhaps by now. */
+static int make_room(const struct charge *charge, uint64_t more, struct error *error) {
     struct quota_excess excesses[QUOTA_EXCESSES_MAX];
-    size_t count;
+    size_t count = find_excesses(charge, more, excesses);
+    struct error why;
+    int r;
 
-    return quota->relief.relieve && find_excesses(quota, uid, kind, amount, excesses, &count) &&
-           quota->relief.relieve(quota->relief.data, excesses, count, why);
+    if (count == 0)
+        return 0;
+    r = refusal(&excesses[0], more, &why);
+    if (find_relief(charge->quota, excesses, count, why.text)) {
+        count = find_excesses(charge, more, excesses);
+        if (count == 0)
+            return 0;
+        r = refusal(&excesses[0], more, &why);
+    }
+    return error_set(error, r, "%s", why.text);
+}
+
+int quota_charge_existing(struct quota *quota, const struct payer *payer, enum limit_kind kind,
+                          uint64_t amount, struct charge **ret) {
+    int r = charge_new(quota, payer, kind, ret);
+
+    if (r == 0)
+        add(*ret, amount);
+    return r;
+}
+
+int quota_charge(struct quota *quota, const struct payer *payer, enum limit_kind kind,
+                 uint64_t amount, struct charge **ret, struct error *error) {
+    _cleanup_(cleanup_charge_release) struct charge *charge = NULL;
+    int r;
+
+    if (charge_new(quota, payer, kind, &charge) < 0)
+        return error_set(error, -ENOMEM, "no memory to account for user %u", payer->uid);
+    r = make_room(charge, amount, error);
+    if (r < 0)
+        return r;
+    add(charge, amount);
+    *ret = steal_pointer(charge);
+    return 0;
 }
 
 void quota_set_relief(struct quota *quota, const struct quota_relief *relief) {
@@ -147,58 +205,42 @@ void quota_set_relief(struct quota *quota, const struct quota_relief *relief) {
 }
 
 uint64_t charge_relieves(const struct charge *charge, const struct quota_excess *excess) {
-    bool counts = charge->user && charge->kind == excess->kind &&
-                  (!excess->user || excess->user == charge->user);
-
-    return counts ? charge->amount : 0;
-}
-
-int quota_charge_existing(struct quota *quota, uid_t uid, enum limit_kind kind, uint64_t amount,
-                          struct charge *ret) {
-    struct quota_user *user = get_user(quota, uid);
-
-    if (!user)
-        return -ENOMEM;
-    user->used[kind] += amount;
-    quota->used[kind] += amount;
-    *ret = (struct charge){.user = user, .kind = kind, .amount = amount};
+    if (charge->kind != excess->kind)
+        return 0;
+    for (unsigned i = 0; i < OF_COUNT; i++)
+        if (account_contains(excess->account, charge->account[i]))
+            return charge->amount;
     return 0;
 }
 
-int quota_charge(struct quota *quota, uid_t uid, enum limit_kind kind, uint64_t amount,
-                 struct charge *ret, struct error *error) {
-    struct error refusal;
-    int r = check_limits(quota, uid, kind, amount, &refusal);
+struct payer charge_payer(const struct charge *charge) {
+    const struct account *unit = charge->account[OF_UNIT];
 
-    if (r < 0 && find_relief(quota, uid, kind, amount, refusal.text))
-        r = check_limits(quota, uid, kind, amount, &refusal);
-    if (r < 0)
-        return error_set(error, r, "%s", refusal.text);
-    r = quota_charge_existing(quota, uid, kind, amount, ret);
-    return r < 0 ? error_set(error, r, "no memory to account for user %u", uid) : 0;
+    return (struct payer){
+        .uid = charge->account[OF_USER]->uid,
+        .unit = unit ? unit->name : NULL,
+        .name = *charge->name ? charge->name : NULL,
+    };
 }
 
-void charge_release(struct charge *charge) {
-    struct quota_user *user = charge->user;
+uint64_t charge_amount(const struct charge *charge) {
+    return charge->amount;
+}
 
-    if (!user)
-        return;
-    charge->user = NULL;
-    user->used[charge->kind] -= charge->amount;
-    user->quota->used[charge->kind] -= charge->amount;
-    forget_idle_user(user);
+const struct accounts *quota_accounts(const struct quota *quota) {
+    return quota->accounts;
 }
 
 uint64_t quota_used(const struct quota *quota, enum limit_kind kind) {
-    return quota->used[kind];
+    return accounts_total(quota->accounts)->used[kind];
 }
 
 uint64_t quota_used_by(const struct quota *quota, uid_t uid, enum limit_kind kind) {
-    const struct quota_user *user = find_user(quota, uid);
+    const struct account *user = accounts_find_user(quota->accounts, uid);
 
     return user ? user->used[kind] : 0;
 }
 
 uint64_t quota_limit(const struct quota *quota, enum limit_kind kind) {
-    return quota->config->total.most[kind];
+    return account_limit(accounts_total(quota->accounts), kind);
 }

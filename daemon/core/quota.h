@@ -2,8 +2,9 @@
  * Quota: who uses how much
  *
  * Every use of something limited is a charge: an object that belongs to whatever uses it and is
- * released exactly once, when that goes. A charge counts for its user and for the whole daemon, or
- * not at all.
+ * released exactly once, when that goes. A charge counts in every account that it concerns, or in
+ * none: those of the user, of his unit, of the namespaces that the region's name is in, and of the
+ * whole daemon.
  */
 #pragma once
 
@@ -11,26 +12,28 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "daemon/core/account.h"
 #include "daemon/ground/config.h"
 #include "proto/error.h"
 
 struct quota;
-struct quota_user;
+struct charge;
 
-struct charge {
-    struct quota_user *user; /* NULL while nothing is charged */
-    enum limit_kind kind;
-    uint64_t amount;
+/* Whom a use is charged to. */
+struct payer {
+    uid_t uid;
+    const char *unit; /* as units_of_process() calls it; NULL for none */
+    const char *name; /* of the region; NULL: it is not about one */
 };
 
 /* One limit in the way of a charge, and how much has to be given back first to stay under it. */
 struct quota_excess {
-    const struct quota_user *user; /* whose limit it is; NULL: that of the whole daemon */
+    const struct account *account; /* whose limit it is */
     enum limit_kind kind;
     uint64_t amount;
 };
 
-#define QUOTA_EXCESSES_MAX 2
+#define QUOTA_EXCESSES_MAX 16
 
 /* Asked before a charge is refused: gives back enough for all the excesses and returns true, or gives
  * nothing back. @why says which limit. It may release charges, and make none. */
@@ -43,8 +46,9 @@ int quota_new(const struct config *config, struct quota **ret);
 /* Every charge must have been released. */
 void quota_free(struct quota *quota);
 
-/* Limits change from now on; what is in use above a new limit stays in use. */
-void quota_configure(struct quota *quota, const struct config *config);
+/* Limits change from now on; what is in use above a new limit stays in use, and counts in the
+ * namespaces that there are now. -ENOMEM: nothing has changed. */
+int quota_configure(struct quota *quota, const struct config *config);
 
 void quota_set_relief(struct quota *quota, const struct quota_relief *relief);
 
@@ -52,20 +56,26 @@ void quota_set_relief(struct quota *quota, const struct quota_relief *relief);
 uint64_t charge_relieves(const struct charge *charge, const struct quota_excess *excess);
 
 /*
- * Charges @amount to the user. Returns 0; -EDQUOT when a limit of the user, -ENOSPC when one of the
- * whole daemon is reached, with the limit named in @error; -ENOMEM.
+ * Charges @amount. Returns 0; -ENOSPC when a limit of the whole daemon, -EDQUOT when any other is
+ * reached, with the limit named in @error; -ENOMEM.
  */
-int quota_charge(struct quota *quota, uid_t uid, enum limit_kind kind, uint64_t amount,
-                 struct charge *ret, struct error *error);
+int quota_charge(struct quota *quota, const struct payer *payer, enum limit_kind kind,
+                 uint64_t amount, struct charge **ret, struct error *error);
 
 /* As quota_charge(), but never refused for a limit: for what exists already when the daemon starts.
  */
-int quota_charge_existing(struct quota *quota, uid_t uid, enum limit_kind kind, uint64_t amount,
-                          struct charge *ret);
+int quota_charge_existing(struct quota *quota, const struct payer *payer, enum limit_kind kind,
+                          uint64_t amount, struct charge **ret);
 
-/* Gives the charge back; a charge that is not held is left alone. */
+/* Gives the charge back; NULL is none. */
 void charge_release(struct charge *charge);
+DEFINE_CLEANUP(struct charge *, charge_release);
 
+/* Whom it is charged to; the texts are the charge's. */
+struct payer charge_payer(const struct charge *charge);
+uint64_t charge_amount(const struct charge *charge);
+
+const struct accounts *quota_accounts(const struct quota *quota);
 uint64_t quota_used(const struct quota *quota, enum limit_kind kind);
 uint64_t quota_used_by(const struct quota *quota, uid_t uid, enum limit_kind kind);
 uint64_t quota_limit(const struct quota *quota, enum limit_kind kind);

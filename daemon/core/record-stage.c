@@ -10,25 +10,27 @@ void stage_record_key(const struct stage *stage, char ret[static RECORD_KEY_MAX]
     client_record_key(stage->client->id, stage->id, ret);
 }
 
-char *stage_record_format(const struct stage *stage, uint32_t charged_uid) {
+char *stage_record_format(const struct stage *stage) {
     const struct client *client = stage->client;
     const struct process_identity *process = &client->process->identity;
     const struct segment *segment = stage->segment;
     const struct region_spec *spec = &stage->spec;
+    struct payer payer = charge_payer(segment->charge);
     char *text;
     json_t *json = json_pack(
         "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:I, s:I, s:s, s:s, s:I, s:I, "
-        "s:s, s:s, s:b, s:s*, s:I, s:I}",
+        "s:s, s:s, s:b, s:s*, s:I, s:I, s:s*}",
         "stage_id", INTEGER(stage->id), "client_id", INTEGER(client->id), "serial",
         INTEGER(spec->tag.serial), "pid", INTEGER(process->pid), "start_time",
         INTEGER(process->start_time), "uid", INTEGER(client->caller.uid), "charged_uid",
-        INTEGER(charged_uid), "region_id", INTEGER(stage->region_id), "backing",
+        INTEGER(payer.uid), "region_id", INTEGER(stage->region_id), "backing",
         backing_to_word(segment->backing), "size", INTEGER(segment->size), "max_size",
         INTEGER(segment->max_size), "region", spec->name, "lifetime",
         lifetime_to_word(spec->lifetime), "seconds", INTEGER(spec->seconds), "mode",
         INTEGER(spec->mode), "acl", spec->acl, "attributes", spec->attributes, "sync_block",
         spec->sync_block, "huge_pages", huge_pages_to_word(segment->huge_pages), "durability",
-        INTEGER(spec->durability), "durability_seconds", INTEGER(spec->durability_seconds));
+        INTEGER(spec->durability), "durability_seconds", INTEGER(spec->durability_seconds),
+        "charged_unit", payer.unit);
 
     text = json ? json_dumps(json, JSON_COMPACT) : NULL;
     json_decref(json);
@@ -77,15 +79,15 @@ static int read_stage(struct stage_record *ret, struct error *error) {
 
     if (json_unpack_ex(ret->json, &fault, 0,
                        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:I, s:I, s:s, s:s, s:I, "
-                       "s:I, s:s, s:s, s:b, s?s, s:I, s:I}",
+                       "s:I, s:s, s:s, s:b, s?s, s:I, s:I, s?s}",
                        "stage_id", &n.id, "client_id", &n.client, "serial", &n.serial, "pid",
                        &n.pid, "start_time", &n.start, "uid", &n.uid, "charged_uid", &n.charged_uid,
                        "region_id", &n.region, "backing", &backing, "size", &n.size, "max_size",
                        &n.max_size, "region", &spec->name, "lifetime", &lifetime, "seconds",
                        &n.seconds, "mode", &n.mode, "acl", &spec->acl, "attributes",
                        &spec->attributes, "sync_block", &sync_block, "huge_pages", &huge_pages,
-                       "durability", &n.durability, "durability_seconds",
-                       &n.durability_seconds) < 0)
+                       "durability", &n.durability, "durability_seconds", &n.durability_seconds,
+                       "charged_unit", &ret->charged_unit) < 0)
         return error_set(error, -EBADMSG, "%s", fault.text);
     spec->backing = backing_from_word(backing);
     spec->lifetime = lifetime_from_word(lifetime);

@@ -18,7 +18,7 @@ char *region_record_format(const struct region *region) {
     char *text;
     json_t *json = json_pack(
         "{s:s, s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, "
-        "s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:s*, s:s, s:I, s:s*, s:s*}",
+        "s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:s*, s:s, s:I, s:s*, s:s*, s:s*}",
         "name", region->name, "id", INTEGER(region->id), "version", INTEGER(segment->version),
         "backing", backing_to_word(segment->backing), "size", INTEGER(segment->size), "max_size",
         INTEGER(segment->max_size), "owner_uid", INTEGER(region->access.owner_uid), "owner_gid",
@@ -34,7 +34,7 @@ char *region_record_format(const struct region *region) {
         huge_pages_to_word(segment->huge_pages), "durability",
         durability_to_word(region->durability), "durability_seconds",
         INTEGER(region->durability_seconds), "declared", region->declared, "loaded",
-        region->loaded);
+        region->loaded, "unit", charge_payer(region->charge).unit);
 
     text = json ? json_dumps(json, JSON_COMPACT) : NULL;
     json_decref(json);
@@ -93,7 +93,7 @@ static int read_region(struct region_record *ret, struct error *error) {
     if (json_unpack_ex(
             ret->json, &fault, 0,
             "{s:s, s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, "
-            "s:I, s:I, s:I, s:I, s:I, s:b, s:b, s?s, s:s, s:I, s?s, s?s}",
+            "s:I, s:I, s:I, s:I, s:I, s:b, s:b, s?s, s:s, s:I, s?s, s?s, s?s}",
             "name", &ret->name, "id", &n.id, "version", &n.version, "backing", &backing, "size",
             &n.size, "max_size", &n.max_size, "owner_uid", &n.uid, "owner_gid", &n.gid, "mode",
             &n.mode, "acl", &ret->acl, "attributes", &ret->attributes, "lifetime", &lifetime,
@@ -102,7 +102,7 @@ static int read_region(struct region_record *ret, struct error *error) {
             "created_usec", &n.created, "changed_usec", &n.changed, "tag_client_id", &n.tag_client,
             "tag_serial", &n.tag_serial, "sync_block", &sync_block, "sealed", &sealed, "huge_pages",
             &huge_pages, "durability", &durability, "durability_seconds", &n.durability_seconds,
-            "declared", &ret->declared, "loaded", &ret->loaded) < 0)
+            "declared", &ret->declared, "loaded", &ret->loaded, "unit", &ret->unit) < 0)
         return error_set(error, -EBADMSG, "%s", fault.text);
     ret->backing = backing_from_word(backing);
     ret->lifetime = lifetime_from_word(lifetime);

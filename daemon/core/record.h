@@ -26,7 +26,7 @@ char *region_record_format(const struct region *region);
 struct region_record {
     json_t *json;
     const char *name, *acl, *attributes;
-    const char *declared, *loaded; /* NULL: none, as in records of older daemons */
+    const char *declared, *loaded, *unit; /* NULL: none, as in records of older daemons */
     uint64_t id, size, max_size, deadline;
     uint32_t version, slot, slot_version, seconds, mode, owner_uid, owner_gid;
     enum backing backing;
@@ -68,14 +68,15 @@ void session_record_key(uint64_t client_id, char ret[static RECORD_KEY_MAX]);
 
 void stage_record_key(const struct stage *stage, char ret[static RECORD_KEY_MAX]);
 
-/* The record's text, to be freed; NULL: no memory. @charged_uid: who pays for its bytes. */
-char *stage_record_format(const struct stage *stage, uint32_t charged_uid);
+/* The record's text, to be freed; NULL: no memory. */
+char *stage_record_format(const struct stage *stage);
 
 /* A parsed record. Texts belong to @json; size, max_size and backing in @spec are the segment's. */
 struct stage_record {
     json_t *json;
     uint64_t id, client_id, region_id;
     uint32_t uid, charged_uid;
+    const char *charged_unit;
     struct process_identity process;
     struct region_spec spec;
 };

@@ -26,7 +26,7 @@ void region_unref(struct region *region) {
         segment_unref(region->segment);
     if (region->sync_block)
         segment_unref(region->sync_block);
-    charge_release(&region->charge);
+    charge_release(region->charge);
     access_deinit(&region->access);
     free(region->attributes);
     free(region->declared);

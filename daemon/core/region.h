@@ -40,7 +40,7 @@ struct region {
     uint32_t slot_version;                  /* and what it says since the last change */
     struct segment *segment;                /* the current version; NULL once it has ended */
     struct segment *sync_block;             /* NULL for a region without; see sync-block.h */
-    struct charge charge;                   /* one region */
+    struct charge *charge;                  /* one region; NULL once it has ended */
     struct process_identity owner_identity; /* lifetime `owner`: the process it depends on, */
     struct process_watch owner;             /* and the watch on it */
     struct event *timer;                    /* while a deadline runs */

@@ -60,13 +60,15 @@ static bool was_published(const struct manager *manager, const struct stage_reco
     return region && region->id == record->id;
 }
 
-static int charge(struct manager *manager, const struct stage_record *record, struct stage *stage) {
-    int r = quota_charge_existing(manager->quota, record->charged_uid, LIMIT_BYTES,
-                                  record->spec.max_size, &stage->segment->charge);
+static int charge(struct manager *manager, const struct stage_record *record,
+                  const struct client *client, struct stage *stage) {
+    struct payer owner = {record->charged_uid, record->charged_unit, record->spec.name};
+    struct payer holder = caller_payer(&client->caller, record->spec.name);
+    int r = quota_charge_existing(manager->quota, &owner, LIMIT_BYTES, record->spec.max_size,
+                                  &stage->segment->charge);
 
     if (r == 0)
-        r = quota_charge_existing(manager->quota, record->uid, LIMIT_ATTACHMENTS, 1,
-                                  &stage->charge);
+        r = quota_charge_existing(manager->quota, &holder, LIMIT_ATTACHMENTS, 1, &stage->charge);
     return r < 0 ? -ENOMEM : 0;
 }
 
@@ -93,7 +95,7 @@ static int restore_stage(struct restorer *restorer, const struct stage_record *r
     if (r == -ESRCH)
         segment_remove(stage->segment);
     if (r == 0)
-        r = charge(manager, record, stage);
+        r = charge(manager, record, client, stage);
     if (r == 0)
         stage_give(stage, client);
     else

@@ -50,6 +50,7 @@ void restore_settle_casualties(struct restorer *restorer, struct registry *regis
 static int restore_segment(struct restorer *restorer, const struct region_record *record,
                            struct region *region, struct error *error) {
     struct manager *manager = restorer->manager;
+    struct payer payer = charge_payer(region->charge);
     struct segment *segment;
     int r;
 
@@ -57,7 +58,7 @@ static int restore_segment(struct restorer *restorer, const struct region_record
     if (r < 0)
         return error_set(error, r, "no memory for a segment");
     region->segment = segment;
-    r = quota_charge_existing(manager->quota, record->owner_uid, LIMIT_BYTES, record->max_size,
+    r = quota_charge_existing(manager->quota, &payer, LIMIT_BYTES, record->max_size,
                               &segment->charge);
     if (r < 0)
         return error_set(error, r, "no memory for a charge");
@@ -119,14 +120,14 @@ static int restore_region(struct restorer *restorer, const struct region_record 
                           struct error *error) {
     _cleanup_(cleanup_region_unref) struct region *region = NULL;
     struct manager *manager = restorer->manager;
+    struct payer payer = {record->owner_uid, record->unit, record->name};
     int r;
 
     if (manager_lookup(manager, record->name))
         return error_set(error, -EEXIST, "another record has the name '%s'", record->name);
     r = region_from_record(manager, record, &region, error);
     if (r == 0)
-        r = quota_charge_existing(manager->quota, record->owner_uid, LIMIT_REGIONS, 1,
-                                  &region->charge);
+        r = quota_charge_existing(manager->quota, &payer, LIMIT_REGIONS, 1, &region->charge);
     if (r == 0)
         r = restore_segment(restorer, record, region, error);
     if (r == 0 && record->sync_block)
@@ -192,6 +193,7 @@ int restore_regions(struct manager *manager, struct fdstore *fdstore, struct err
 /* The segment a holder has: the current one, or an older one that only holders keep. */
 static int holder_segment(struct manager *manager, const struct region *region,
                           const struct holder_record *record, struct segment **ret) {
+    struct payer payer = charge_payer(region->charge);
     const struct attachment *other;
     int r;
 
@@ -210,8 +212,8 @@ static int holder_segment(struct manager *manager, const struct region *region,
     if (r < 0)
         return r;
     (*ret)->named = false;
-    return quota_charge_existing(manager->quota, region->access.owner_uid, LIMIT_BYTES,
-                                 record->max_size, &(*ret)->charge);
+    return quota_charge_existing(manager->quota, &payer, LIMIT_BYTES, record->max_size,
+                                 &(*ret)->charge);
 }
 
 int restore_client(struct manager *manager, uid_t uid, uint64_t client_id,
@@ -223,15 +225,23 @@ int restore_client(struct manager *manager, uid_t uid, uint64_t client_id,
     if (r < 0)
         return r;
     *ret = manager_find_holder(manager, client_id, process);
-    return *ret ? 0 : manager_add_holder(manager, &caller, client_id, process, ret);
+    if (*ret)
+        return 0;
+    /* If it ends right now, so does what is charged to it. */
+    r = units_of_process(identity->pid, &caller.units);
+    if (r == 0)
+        r = manager_add_holder(manager, &caller, client_id, process, ret);
+    caller_deinit(&caller);
+    return r;
 }
 
 static int restore_holder(struct manager *manager, const struct holder_record *record) {
     _cleanup_(cleanup_segment_unref) struct segment *segment = NULL;
     struct region *region = manager_lookup(manager, record->region);
     struct attachment *attachment;
+    struct charge *charge;
     struct client *client;
-    struct charge charge;
+    struct payer payer;
     int r;
 
     /* The next version of what is there was recorded for a publish that was cut off. */
@@ -241,11 +251,13 @@ static int restore_holder(struct manager *manager, const struct holder_record *r
     r = restore_client(manager, record->uid, record->client_id, &record->process, &client);
     if (r == 0)
         r = holder_segment(manager, region, record, &segment);
-    if (r == 0)
-        r = quota_charge_existing(manager->quota, record->uid, LIMIT_ATTACHMENTS, 1, &charge);
     if (r < 0)
         return r;
-    r = attachment_new(record->attachment_id, client, region, segment, record->access, &charge,
+    payer = caller_payer(&client->caller, record->region);
+    r = quota_charge_existing(manager->quota, &payer, LIMIT_ATTACHMENTS, 1, &charge);
+    if (r < 0)
+        return r;
+    r = attachment_new(record->attachment_id, client, region, segment, record->access, charge,
                        &attachment);
     if (r == 0)
         attachment->serial = record->serial;

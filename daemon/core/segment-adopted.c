@@ -22,8 +22,7 @@ int segment_adopt(const struct segment_places *places, uint64_t id, uint64_t siz
         charge_release(charge);
         return error_set(error, r, "no memory for a segment");
     }
-    segment->charge = *charge;
-    *charge = (struct charge){0};
+    segment->charge = charge;
     segment->huge_pages = adopted->huge_pages;
     segment->fd = steal_fd(&adopted->fd);
     r = kept_add(segment);

@@ -87,8 +87,7 @@ int segment_new(const struct segment_places *places, enum backing backing,
         charge_release(charge);
         return error_set(error, -ENOMEM, "no memory for a segment");
     }
-    segment->charge = *charge;
-    *charge = (struct charge){0};
+    segment->charge = charge;
     segment->huge_pages = huge_pages;
     segment->named = false;
     r = check_disk(segment, error);
@@ -120,7 +119,7 @@ void segment_unref(struct segment *segment) {
     if (--segment->references > 0)
         return;
     kept_forget(segment);
-    charge_release(&segment->charge);
+    charge_release(segment->charge);
     close_fd(&segment->fd);
     free(segment);
 }

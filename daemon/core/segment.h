@@ -52,7 +52,7 @@ struct segment {
     bool kept;        /* in the FD store under its name, */
     bool is_left_out; /* or not, for lack of room */
     bool synced;      /* the content that is to become a version is on disk */
-    struct charge charge;
+    struct charge *charge;
     STAILQ_ENTRY(segment) removal; /* while it waits for that */
     TAILQ_ENTRY(segment) left_out;
 };

@@ -55,7 +55,7 @@ void stage_forget(struct stage *stage) {
     if (stage->segment)
         segment_unref(stage->segment);
     release_aim(stage);
-    charge_release(&stage->charge);
+    charge_release(stage->charge);
     free((char *)stage->spec.name);
     free((char *)stage->spec.acl);
     free((char *)stage->spec.attributes);

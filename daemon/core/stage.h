@@ -16,7 +16,7 @@ struct stage {
     struct region_spec spec; /* of the region it makes then; its texts are the stage's own */
     struct segment *segment;
     struct client *client; /* that it ends with; NULL for an operator's */
-    struct charge charge;  /* of a client's: counts as an attachment */
+    struct charge *charge; /* of a client's: counts as an attachment */
     LIST_ENTRY(stage) link;
 };
 

@@ -43,23 +43,25 @@ static int write_block(struct manager *manager, const struct segment *segment,
 }
 
 int sync_block_make(struct manager *manager, struct region *region, struct error *error) {
-    int r = manager_new_segment(manager, region->access.owner_uid, backing_of(region), 0,
-                                region->id, SYNC_BLOCK_VERSION, SYNC_BLOCK_SIZE, SYNC_BLOCK_SIZE,
-                                &region->sync_block, error);
+    struct payer payer = charge_payer(region->charge);
+    int r =
+        manager_new_segment(manager, &payer, backing_of(region), 0, region->id, SYNC_BLOCK_VERSION,
+                            SYNC_BLOCK_SIZE, SYNC_BLOCK_SIZE, &region->sync_block, error);
 
     return r < 0 ? r : write_block(manager, region->sync_block, error);
 }
 
 static int take_block(struct manager *manager, struct region *region, struct fdstore *fdstore,
                       struct error *error) {
+    struct payer payer = charge_payer(region->charge);
     enum backing backing = backing_of(region);
     int r;
 
     r = segment_new_existing(&manager->places, backing, region->id, SYNC_BLOCK_VERSION,
                              SYNC_BLOCK_SIZE, SYNC_BLOCK_SIZE, -1, &region->sync_block);
     if (r == 0)
-        r = quota_charge_existing(manager->quota, region->access.owner_uid, LIMIT_BYTES,
-                                  SYNC_BLOCK_SIZE, &region->sync_block->charge);
+        r = quota_charge_existing(manager->quota, &payer, LIMIT_BYTES, SYNC_BLOCK_SIZE,
+                                  &region->sync_block->charge);
     if (r < 0)
         return error_set(error, r, "no memory for a sync block");
     if (backing == BACKING_MEMFD && kept_take(region->sync_block, fdstore) < 0)
@@ -69,14 +71,13 @@ static int take_block(struct manager *manager, struct region *region, struct fds
 
 /* Another object with the same charge. */
 static int replace_block(struct manager *manager, struct region *region, struct error *error) {
-    struct charge charge = region->sync_block->charge;
+    struct charge *charge = steal_pointer(region->sync_block->charge);
 
-    region->sync_block->charge = (struct charge){0};
     segment_unref(steal_pointer(region->sync_block));
     log_write(LOG_NOTICE, ABOUT(.region = region->name),
               "region '%s': its sync block has gone, so it gets a new one", region->name);
     return segment_new(&manager->places, backing_of(region), 0, region->id, SYNC_BLOCK_VERSION,
-                       SYNC_BLOCK_SIZE, SYNC_BLOCK_SIZE, &charge, &region->sync_block, error);
+                       SYNC_BLOCK_SIZE, SYNC_BLOCK_SIZE, charge, &region->sync_block, error);
 }
 
 /* A daemon killed in here leaves a block that is empty, and that no client has taken for one. */

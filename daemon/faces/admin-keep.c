@@ -73,7 +73,7 @@ static int resume(struct admin *admin, int fd, uint64_t id) {
         return r;
     connection->kept_as = id;
     admin_keeper(admin)->n_kept++;
-    r = connection->charge.user ? admin_resume_monitor(connection) : -EDQUOT;
+    r = connection->charge ? admin_resume_monitor(connection) : -EDQUOT;
     if (r < 0)
         admin_end_connection(connection);
     return r;

@@ -24,7 +24,7 @@ struct admin_connection {
     struct manager *manager;
     struct varlink_connection *varlink;
     struct caller caller;
-    struct charge charge;   /* not held: over the limit, and the first call will be refused */
+    struct charge *charge;  /* NULL: over the limit, and the first call will be refused */
     struct event *deadline; /* of one over the limit */
     struct upload upload;
     bool monitors;

@@ -51,7 +51,7 @@ static void connection_free(struct admin_connection *connection) {
     if (connection->varlink)
         varlink_connection_free(connection->varlink);
     upload_end(&connection->upload);
-    charge_release(&connection->charge);
+    charge_release(connection->charge);
     caller_deinit(&connection->caller);
     free(connection);
 }
@@ -69,14 +69,16 @@ void admin_end_connection(struct admin_connection *connection) {
 }
 
 static int charge_connection(struct admin_connection *connection, struct error *error) {
-    return quota_charge(manager_quota(connection->manager), connection->caller.uid,
-                        LIMIT_CONNECTIONS, 1, &connection->charge, error);
+    struct payer payer = caller_payer(&connection->caller, NULL);
+
+    return quota_charge(manager_quota(connection->manager), &payer, LIMIT_CONNECTIONS, 1,
+                        &connection->charge, error);
 }
 
 static void on_call(void *data, const struct varlink_call *call) {
     struct admin_connection *connection = data;
     struct error error = {0};
-    int r = connection->charge.user ? 0 : charge_connection(connection, &error);
+    int r = connection->charge ? 0 : charge_connection(connection, &error);
 
     if (r == 0) {
         forget_deadline(connection);

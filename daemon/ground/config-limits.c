@@ -1,5 +1,5 @@
 /*
- * The key "limits" of a configuration file
+ * The key "limits" of a configuration file, and that of a namespace
  */
 #include "daemon/ground/config-parse.h"
 
@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "daemon/ground/config-reader.h"
+#include "proto/unit-pattern.h"
 
 static int read_limit(struct reader *reader, const json_t *value, void *target) {
     uint64_t *most = target;
@@ -32,19 +33,36 @@ static int read_bytes(struct reader *reader, const json_t *value, void *target) 
     return read_limit(reader, value, target);
 }
 
-static int read_limits(struct reader *reader, const json_t *value, void *target) {
-    struct limits *limits = target;
+/* The kinds in @kinds, a bit for each, are the keys. */
+static int read_kinds(struct reader *reader, const json_t *value, struct limits *limits,
+                      unsigned kinds) {
     struct key keys[LIMIT_KIND_COUNT + 1] = {0};
+    size_t count = 0;
 
     for (enum limit_kind kind = 0; kind < LIMIT_KIND_COUNT; kind++)
-        keys[kind] = (struct key){limit_word(kind), kind == LIMIT_BYTES ? read_bytes : read_limit,
-                                  &limits->most[kind]};
+        if (kinds & (1u << kind))
+            keys[count++] =
+                (struct key){limit_word(kind), kind == LIMIT_BYTES ? read_bytes : read_limit,
+                             &limits->most[kind]};
     return config_read_object(reader, value, keys);
 }
 
-void limits_unset(struct limits *limits) {
-    for (enum limit_kind kind = 0; kind < LIMIT_KIND_COUNT; kind++)
-        limits->most[kind] = LIMIT_UNSET;
+static int read_limits(struct reader *reader, const json_t *value, void *target) {
+    return read_kinds(reader, value, target, ~0u);
+}
+
+/* Of a name, and not of whoever uses it. */
+int config_read_namespace_limits(struct reader *reader, const json_t *value, void *target) {
+    struct limits **limits = target;
+
+    if (!*limits) {
+        *limits = malloc(sizeof(**limits));
+        if (!*limits)
+            return error_set(reader->error, -ENOMEM, "no memory");
+        limits_unset(*limits);
+    }
+    return read_kinds(reader, value, *limits,
+                      1u << LIMIT_REGIONS | 1u << LIMIT_BYTES | 1u << LIMIT_ATTACHMENTS);
 }
 
 int config_read_user(struct reader *reader, const char *name, uid_t *ret) {
@@ -118,12 +136,65 @@ static int read_users(struct reader *reader, const json_t *value, void *target) 
     return config_read_members(reader, value, read_user, value);
 }
 
+static bool is_same_unit(const struct subject_id *a, const struct subject_id *b) {
+    return a->id == b->id && strcmp(a->unit, b->unit) == 0;
+}
+
+/* Takes the unit over. */
+static int limits_of_unit(struct config *config, struct subject_id *unit, struct limits **ret) {
+    struct unit_limits *units;
+
+    for (size_t i = 0; i < config->n_units; i++)
+        if (is_same_unit(&config->units[i].unit, unit)) {
+            subject_deinit(unit);
+            *ret = &config->units[i].limits;
+            return 0;
+        }
+    units = reallocarray(config->units, config->n_units + 1, sizeof(*units));
+    if (!units) {
+        subject_deinit(unit);
+        return -ENOMEM;
+    }
+    config->units = units;
+    units[config->n_units].unit = *unit;
+    *ret = &units[config->n_units++].limits;
+    limits_unset(*ret);
+    return 0;
+}
+
+/* One entry of "units". */
+static int read_unit(struct reader *reader, const char *name, const json_t *value,
+                     const void *data) {
+    struct limits *limits = NULL;
+    struct subject_id unit;
+    int r;
+
+    (void)data;
+    if (!unit_pattern_is_valid(name, strlen(name)))
+        return config_mistake(reader, "is no unit such as nginx.service, worker@*.service or "
+                                      "alice/sync.service");
+    r = subject_init(&unit, SUBJECT_UNIT, name);
+    if (r == -ENOENT)
+        return config_mistake(reader, "there is no user for unit '%.80s'", name);
+    if (r == 0)
+        r = limits_of_unit(reader->config, &unit, &limits);
+    return r < 0 ? error_set(reader->error, -ENOMEM, "no memory")
+                 : read_limits(reader, value, limits);
+}
+
+static int read_units(struct reader *reader, const json_t *value, void *target) {
+    (void)target;
+    return config_read_members(reader, value, read_unit, NULL);
+}
+
 int config_read_limits(struct reader *reader, const json_t *value, void *target) {
     struct config *config = target;
     const struct key keys[] = {
         {"total", read_limits, &config->total},
         {"user", read_limits, &config->user},
         {"users", read_users, NULL},
+        {"unit", read_limits, &config->unit},
+        {"units", read_units, NULL},
         {NULL},
     };
 

@@ -130,6 +130,7 @@ static int read_namespace(struct reader *reader, const char *prefix, const json_
         {"backing", config_read_backing, &namespace->backing},
         {"lifetime", config_read_lifetime, &namespace->lifetime},
         {"seconds", config_read_seconds, &namespace->seconds},
+        {"limits", config_read_namespace_limits, &namespace->limits},
         {NULL},
     };
     r = config_read_object(reader, value, keys);

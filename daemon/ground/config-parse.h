@@ -13,3 +13,6 @@ int config_parse(struct config *config, const char *file, const char *text, stru
 
 /* Sets every limit to LIMIT_UNSET. */
 void limits_unset(struct limits *limits);
+
+/* After the last file: gives every limit that none has set the value that holds then. */
+void config_resolve_limits(struct config *config);

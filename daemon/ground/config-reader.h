@@ -48,6 +48,8 @@ int config_read_mode(struct reader *reader, const json_t *value, void *target);
 int config_read_seconds(struct reader *reader, const json_t *value, void *target);
 int config_read_acl(struct reader *reader, const json_t *value, void *target);
 int config_read_user(struct reader *reader, const char *name, uid_t *ret);
+/* @target is a struct limits *, NULL before the first. */
+int config_read_namespace_limits(struct reader *reader, const json_t *value, void *target);
 
 /* "512M": digits and one letter, powers of 1024. */
 bool config_parse_size(const char *text, uint64_t *ret);

@@ -2,7 +2,7 @@
  * Configuration: see config.h.
  *
  * config-files.c finds and reads the files, config-parse.c and declared-parse.c apply their keys,
- * config-position.c tells the line of a mistake.
+ * config-position.c tells the line of a mistake, config-resolve.c which limits hold for whom.
  */
 #include "daemon/ground/config.h"
 
@@ -39,6 +39,7 @@ static const struct config defaults = {
             [LIMIT_ATTACHMENTS] = 262144,
             [LIMIT_BYTES] = LIMIT_NONE,
         },
+    .unit.most = {[0 ... LIMIT_KIND_COUNT - 1] = LIMIT_NONE},
     .timeouts = {.hello = 10, .request = 10, .reply = 30},
 };
 
@@ -154,26 +155,6 @@ static int apply_all(struct config *config, const struct location *location, str
     return r < 0 ? r : declared_settle(config, error);
 }
 
-static void inherit(struct limits *limits, const struct limits *from) {
-    for (enum limit_kind kind = 0; kind < LIMIT_KIND_COUNT; kind++)
-        if (limits->most[kind] == LIMIT_UNSET)
-            limits->most[kind] = from->most[kind];
-}
-
-static int compare_users(const void *a, const void *b) {
-    const struct user_limits *left = a, *right = b;
-
-    return left->uid < right->uid ? -1 : left->uid > right->uid;
-}
-
-/* What no file has set is as for everybody; users are put in order, to be found fast. */
-static void resolve(struct config *config) {
-    for (size_t i = 0; i < config->n_users; i++)
-        inherit(&config->users[i].limits, &config->user);
-    if (config->n_users > 0)
-        qsort(config->users, config->n_users, sizeof(*config->users), compare_users);
-}
-
 int config_load(const char *path, bool per_user, struct config **ret, struct error *error) {
     _cleanup_(cleanup_config_free) struct config *config = malloc(sizeof(*config));
     struct location location = {0};
@@ -187,7 +168,7 @@ int config_load(const char *path, bool per_user, struct config **ret, struct err
     free(location.directory);
     if (r < 0)
         return r;
-    resolve(config);
+    config_resolve_limits(config);
     *ret = steal_pointer(config);
     return 0;
 }
@@ -203,15 +184,8 @@ void config_free(struct config *config) {
         declared_deinit(&config->declared[i]);
     free(config->declared);
     free(config->users);
+    for (size_t i = 0; i < config->n_units; i++)
+        subject_deinit(&config->units[i].unit);
+    free(config->units);
     free(config);
-}
-
-const struct limits *config_user_limits(const struct config *config, uid_t uid) {
-    const struct user_limits key = {.uid = uid};
-    const struct user_limits *user =
-        config->n_users > 0
-            ? bsearch(&key, config->users, config->n_users, sizeof(key), compare_users)
-            : NULL;
-
-    return user ? &user->limits : &config->user;
 }

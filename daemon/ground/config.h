@@ -24,6 +24,11 @@ struct user_limits {
     struct limits limits;
 };
 
+struct unit_limits {
+    struct subject_id unit; /* a unit, or a template: then each of its instances has these */
+    struct limits limits;
+};
+
 /* How long the daemon waits for a peer that is in the middle of something, in seconds. */
 struct timeouts {
     uint32_t hello;   /* from the connection to its first message */
@@ -44,6 +49,9 @@ struct config {
     struct limits user;  /* of each user who has none of his own */
     struct user_limits *users;
     size_t n_users;
+    struct limits unit; /* of each unit that has none of its own */
+    struct unit_limits *units;
+    size_t n_units;
 
     struct timeouts timeouts;
     struct namespace *namespaces;
@@ -70,5 +78,6 @@ int config_load(const char *path, bool per_user, struct config **ret, struct err
 void config_free(struct config *config);
 DEFINE_CLEANUP(struct config *, config_free);
 
-/* The limits that hold for a user. */
+/* The limits that hold for a user; for a unit, as units_of_process() calls it. */
 const struct limits *config_user_limits(const struct config *config, uid_t uid);
+const struct limits *config_unit_limits(const struct config *config, const char *unit);

@@ -30,11 +30,24 @@ const struct namespace *namespace_find(const struct namespace *namespaces, size_
     return best;
 }
 
+const struct namespace *namespace_around(const struct namespace *namespaces, size_t count,
+                                         const struct namespace *inner) {
+    const struct namespace *best = NULL;
+
+    for (size_t i = 0; i < count; i++)
+        if (weight(&namespaces[i]) < weight(inner) &&
+            namespace_covers(&namespaces[i], inner->prefix) &&
+            (!best || weight(&namespaces[i]) > weight(best)))
+            best = &namespaces[i];
+    return best;
+}
+
 void namespace_deinit(struct namespace *namespace) {
     for (size_t i = 0; i < namespace->n_creators; i++)
         subject_deinit(&namespace->creators[i]);
     free(namespace->creators);
     free(namespace->prefix);
     free(namespace->acl);
+    free(namespace->limits);
     *namespace = (struct namespace){0};
 }

@@ -2,7 +2,7 @@
  * Namespace: what configuration says about the names below a prefix
  *
  * "feed" is about feed/prices and feed/eu/prices, "*" about every name. Of all that cover a name, the
- * longest counts, alone.
+ * longest counts, alone; but the limits of all of them hold.
  */
 #pragma once
 
@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "daemon/ground/limits.h"
 #include "daemon/ground/subject.h"
 #include "proto/words.h"
 
@@ -31,6 +32,8 @@ struct namespace {
     enum backing backing;   /* 0: not set */
     enum lifetime lifetime; /* 0: not set */
     uint32_t seconds;
+
+    struct limits *limits; /* of all that is below it; NULL: none */
 };
 
 /* Whether the name is in it. */
@@ -38,4 +41,7 @@ bool namespace_covers(const struct namespace *namespace, const char *name);
 /* The one of them that counts for the name, or NULL. */
 const struct namespace *namespace_find(const struct namespace *namespaces, size_t count,
                                        const char *name);
+/* The next shorter one that covers all of @inner, or NULL. */
+const struct namespace *namespace_around(const struct namespace *namespaces, size_t count,
+                                         const struct namespace *inner);
 void namespace_deinit(struct namespace *namespace);

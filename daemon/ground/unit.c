@@ -5,12 +5,21 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-login.h>
 
 static bool is_shortage(int r) {
     return r == -ENOMEM || r == -EMFILE || r == -ENFILE;
+}
+
+static int set_name(struct units *units) {
+    if (units->user && asprintf(&units->name, "%u/%s", units->owner, units->user) < 0)
+        units->name = NULL;
+    else if (!units->user && units->system)
+        units->name = strdup(units->system);
+    return units->system && !units->name ? -ENOMEM : 0;
 }
 
 int units_of_process(pid_t pid, struct units *ret) {
@@ -22,6 +31,8 @@ int units_of_process(pid_t pid, struct units *ret) {
         r = sd_pid_get_user_unit(pid, &units.user);
     if (r >= 0 && units.user)
         r = sd_pid_get_owner_uid(pid, &units.owner);
+    if (!is_shortage(r))
+        r = set_name(&units);
     if (is_shortage(r)) {
         units_deinit(&units);
         return r;
@@ -33,5 +44,6 @@ int units_of_process(pid_t pid, struct units *ret) {
 void units_deinit(struct units *units) {
     free(units->system);
     free(units->user);
+    free(units->name);
     *units = (struct units){.owner = UNIT_OF_SYSTEM};
 }

@@ -14,6 +14,7 @@ struct units {
     char *system; /* NULL for none */
     char *user;   /* NULL for none */
     uid_t owner;  /* of the service manager that `user` is a unit of */
+    char *name;   /* of the innermost, "nginx.service" or "20001/sync.service"; NULL for none */
 };
 
 /* Reads /proc/PID/cgroup. A process that has ended, or belongs to no unit, has none. 0, -ENOMEM,

@@ -86,7 +86,8 @@ void core_init(struct core *core) {
         .descriptors = count_entries("/proc/self/fd", ""),
     };
     for (enum limit_kind kind = 0; kind < LIMIT_KIND_COUNT; kind++)
-        core->config.total.most[kind] = core->config.user.most[kind] = LIMIT_NONE;
+        core->config.total.most[kind] = core->config.user.most[kind] =
+            core->config.unit.most[kind] = LIMIT_NONE;
     strcpy(core->directory, place);
     snprintf(core->runtime, sizeof(core->runtime), "%s/run", core->directory);
     snprintf(core->state, sizeof(core->state), "%s/state", core->directory);

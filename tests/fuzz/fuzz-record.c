@@ -18,7 +18,11 @@ static char *format(const struct region_record *record) {
         .size = record->size,
         .max_size = record->max_size,
     };
-    const struct region region = {
+    const struct payer payer = {record->owner_uid, record->unit, record->name};
+    const struct config config = {0};
+    struct quota *quota;
+    char *text;
+    struct region region = {
         .name = (char *)record->name,
         .id = record->id,
         .access = {.owner_uid = record->owner_uid,
@@ -41,7 +45,12 @@ static char *format(const struct region_record *record) {
         .sync_block = record->sync_block ? &segment : NULL,
     };
 
-    return region_record_format(&region);
+    fuzz_check(quota_new(&config, &quota) == 0);
+    fuzz_check(quota_charge_existing(quota, &payer, LIMIT_REGIONS, 1, &region.charge) == 0);
+    text = region_record_format(&region);
+    charge_release(region.charge);
+    quota_free(quota);
+    return text;
 }
 
 static void check_region(const char *text) {

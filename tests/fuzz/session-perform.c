@@ -250,7 +250,7 @@ static int limit(struct session *session, const struct operation *operation) {
         config->user.most[kind] = session->model.user_limit[kind];
         config->total.most[kind] = session->model.total_limit[kind];
     }
-    manager_configure(session->core.manager, config);
+    fuzz_check(manager_configure(session->core.manager, config) == 0);
     return 0;
 }
 

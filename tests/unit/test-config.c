@@ -121,6 +121,43 @@ START_TEST(every_key_counts) {
 }
 END_TEST
 
+START_TEST(units_and_namespaces_have_limits) {
+    struct config *config;
+    const struct limits *limits;
+
+    make_directories();
+    write_text(FILE_PATH, "{\n"
+                          "  \"limits\": {\n"
+                          "    \"unit\": {\"regions\": 100, \"connections\": 50},\n"
+                          "    \"units\": {\n"
+                          "      \"worker@*.service\": {\"bytes\": \"1M\", \"regions\": 10},\n"
+                          "      \"worker@big.service\": {\"bytes\": \"none\"},\n"
+                          "      \"root/sync.service\": {\"regions\": 2}\n"
+                          "    }\n"
+                          "  },\n"
+                          "  \"namespaces\": {\n"
+                          "    \"feed\": {\"limits\": {\"bytes\": 4096}},\n"
+                          "    \"other\": {}\n"
+                          "  }\n"
+                          "}\n");
+    config = load(FILE_PATH);
+    limits = config_unit_limits(config, "worker@1.service");
+    ck_assert_uint_eq(limits->most[LIMIT_BYTES], 1 << 20);
+    ck_assert_uint_eq(limits->most[LIMIT_REGIONS], 10);
+    ck_assert_uint_eq(limits->most[LIMIT_CONNECTIONS], 50);
+    limits = config_unit_limits(config, "worker@big.service");
+    ck_assert_uint_eq(limits->most[LIMIT_BYTES], LIMIT_NONE);
+    ck_assert_uint_eq(limits->most[LIMIT_REGIONS], 10);
+    ck_assert_uint_eq(config_unit_limits(config, "0/sync.service")->most[LIMIT_REGIONS], 2);
+    ck_assert_uint_eq(config_unit_limits(config, "1/sync.service")->most[LIMIT_REGIONS], 100);
+    ck_assert_uint_eq(config_unit_limits(config, "sync.service")->most[LIMIT_REGIONS], 100);
+    ck_assert_uint_eq(config->namespaces[0].limits->most[LIMIT_BYTES], 4096);
+    ck_assert_uint_eq(config->namespaces[0].limits->most[LIMIT_REGIONS], LIMIT_NONE);
+    ck_assert_ptr_null(config->namespaces[1].limits);
+    config_free(config);
+}
+END_TEST
+
 START_TEST(drop_ins_apply_in_order_of_name) {
     struct config *config;
 
@@ -231,6 +268,14 @@ static const struct {
      "G, T), or \"none\""},
     {"{\"limits\": {\"user\": {\"bytes\": true}}}",
      ":1: limits.user.bytes: must be a whole number from 0 on, or \"none\""},
+    {"{\"limits\": {\"units\": {\n\"nginx\": {}}}}",
+     ":2: limits.units.nginx: is no unit such as nginx.service, worker@*.service or "
+     "alice/sync.service"},
+    {"{\"limits\": {\"units\": {\"no-such-user/a.service\": {}}}}",
+     ":1: limits.units.no-such-user/a.service: there is no user for unit "
+     "'no-such-user/a.service'"},
+    {"{\"namespaces\": {\"feed\": {\"limits\": {\n\"connections\": 1}}}}",
+     ":2: namespaces.feed.limits.connections: unknown key"},
     {"{\"limits\": {\"users\": {\n\"no-such-user\": {}}}}",
      ":2: limits.users.no-such-user: there is no user 'no-such-user'"},
     {"{\"limits\": {\"users\": {\"4294967295\": {}}}}",
@@ -287,5 +332,6 @@ START_TEST(what_cannot_be_read_is_an_error) {
 END_TEST
 
 SUITE_MAIN("config", nothing_has_to_be_configured, a_user_has_a_configuration_of_his_own,
-           every_key_counts, drop_ins_apply_in_order_of_name, a_drop_in_hides_one_of_the_vendor,
-           a_mistake_is_named_with_file_line_and_key, what_cannot_be_read_is_an_error);
+           every_key_counts, units_and_namespaces_have_limits, drop_ins_apply_in_order_of_name,
+           a_drop_in_hides_one_of_the_vendor, a_mistake_is_named_with_file_line_and_key,
+           what_cannot_be_read_is_an_error);

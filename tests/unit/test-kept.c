@@ -30,12 +30,11 @@ static void setup(void) {
 }
 
 static struct segment *make(uint64_t id) {
-    struct charge charge = {0};
     struct segment *segment = NULL;
     struct error error;
 
     ck_assert_int_eq(
-        segment_new(&places, BACKING_MEMFD, 0, id, 1, SIZE, SIZE, &charge, &segment, &error), 0);
+        segment_new(&places, BACKING_MEMFD, 0, id, 1, SIZE, SIZE, NULL, &segment, &error), 0);
     return segment;
 }
 
@@ -138,4 +137,4 @@ START_TEST(the_next_daemon_counts_what_it_takes) {
 END_TEST
 
 SUITE_MAIN("kept", what_is_left_out_takes_the_first_place_that_is_free,
-             a_name_changes_only_where_there_is_one, the_next_daemon_counts_what_it_takes);
+           a_name_changes_only_where_there_is_one, the_next_daemon_counts_what_it_takes);

@@ -154,7 +154,7 @@ START_TEST(every_way_to_make_a_region_asks) {
 
     world_init(&world);
     world_put(&world, WORLD_UID, "source", "text");
-    manager_configure(world.manager, config);
+    ck_assert_int_eq(manager_configure(world.manager, config), 0);
     client = world_client(&world, WORLD_UID, 0, 1);
     ck_assert_int_eq(manager_create(world.manager, &caller, NULL, &spec, &region, NULL), -EACCES);
     ck_assert_int_eq(manager_create_and_attach(world.manager, client, &spec, true, RIGHT_WRITE,
@@ -191,12 +191,12 @@ START_TEST(the_owner_of_a_namespace_has_all_rights_in_it) {
     world_init(&world);
     region = world_create(&world, WORLD_UID, &spec);
     ck_assert_uint_eq(access_rights(&region->access, &owner), 0);
-    manager_configure(world.manager, config);
+    ck_assert_int_eq(manager_configure(world.manager, config), 0);
     ck_assert_uint_eq(access_rights(&region->access, &owner), RIGHT_ALL);
     ck_assert_int_eq(
         manager_set_access(world.manager, &owner, "feed/a", &(uint32_t){0604}, NULL, NULL), 0);
     ck_assert_uint_eq(access_rights(&region->access, &owner), RIGHT_ALL);
-    manager_configure(world.manager, &world.config);
+    ck_assert_int_eq(manager_configure(world.manager, &world.config), 0);
     ck_assert_uint_eq(access_rights(&region->access, &owner), RIGHT_READ);
 
     /* Also after a restart. */

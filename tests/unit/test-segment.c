@@ -56,10 +56,12 @@ static void teardown(void) {
 }
 
 static int try_new(enum backing backing, uint64_t id, struct segment **ret, struct error *error) {
-    struct charge charge;
+    struct charge *charge;
 
-    ck_assert_int_eq(quota_charge(quota, WORLD_UID, LIMIT_BYTES, MAX_SIZE, &charge, NULL), 0);
-    return segment_new(&places, backing, 0, id, 1, SIZE, MAX_SIZE, &charge, ret, error);
+    ck_assert_int_eq(quota_charge(quota, &(struct payer){.uid = WORLD_UID}, LIMIT_BYTES, MAX_SIZE,
+                                  &charge, NULL),
+                     0);
+    return segment_new(&places, backing, 0, id, 1, SIZE, MAX_SIZE, charge, ret, error);
 }
 
 static struct segment *make(enum backing backing) {

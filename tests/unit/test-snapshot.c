@@ -204,7 +204,7 @@ START_TEST(test_quota_is_checked_first) {
     world_init(&world);
     make_source(BACKING_SHM, 4096);
     world.config.user.most[LIMIT_BYTES] = 8191;
-    manager_configure(world.manager, &world.config);
+    ck_assert_int_eq(manager_configure(world.manager, &world.config), 0);
     ck_assert_int_eq(begin(WORLD_UID, &spec, &outcome, &snapshot, &error), -EDQUOT);
     world_expect_usage(&world, 1, 4096, 0, 0);
     world_expect_segments(&world, 1, 0);

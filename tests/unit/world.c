@@ -38,6 +38,7 @@ void world_init(struct world *world) {
                             }};
     no_limits(&world->config.total);
     no_limits(&world->config.user);
+    no_limits(&world->config.unit);
     strcpy(world->directory, "/tmp/shmreg-unit-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(world->directory));
     snprintf(world->runtime, sizeof(world->runtime), "%s/run", world->directory);
