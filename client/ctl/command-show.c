@@ -35,24 +35,26 @@ struct view {
     json_int_t changed_usec;
     const char *huge_pages; /* NULL for none */
     int sync_block, sealed;
+    int kept; /* true for what has no need of it */
     const char *durability;
     json_int_t durability_seconds;
 };
 
 static int view_read(json_t *region, struct view *ret, struct error *error) {
-    *ret = (struct view){0};
-    return ctl_unpack(
-        region, error,
-        "{s:s, s:I, s:s, s:I, s:I, s:I, s:I, s:s, s:s, s:o, s:o, s:s, s:I, s?o, s?o,"
-        " s:I, s:I, s:I, s:I, s?s, s:b, s:b, s:s, s:I}",
-        "name", &ret->name, "version", &ret->version, "backing", &ret->backing, "size", &ret->size,
-        "max_size", &ret->max_size, "owner_uid", &ret->owner_uid, "owner_gid", &ret->owner_gid,
-        "owner", &ret->owner, "mode", &ret->mode, "acl", &ret->acl, "attributes", &ret->attributes,
-        "lifetime", &ret->lifetime, "seconds", &ret->seconds, "remaining_seconds",
-        &ret->remaining_seconds, "owner_pid", &ret->owner_pid, "readers", &ret->readers, "writers",
-        &ret->writers, "created_usec", &ret->created_usec, "changed_usec", &ret->changed_usec,
-        "huge_pages", &ret->huge_pages, "sync_block", &ret->sync_block, "sealed", &ret->sealed,
-        "durability", &ret->durability, "durability_seconds", &ret->durability_seconds);
+    *ret = (struct view){.kept = true};
+    return ctl_unpack(region, error,
+                      "{s:s, s:I, s:s, s:I, s:I, s:I, s:I, s:s, s:s, s:o, s:o, s:s, s:I, s?o, s?o,"
+                      " s:I, s:I, s:I, s:I, s?s, s:b, s:b, s:s, s:I, s?b}",
+                      "name", &ret->name, "version", &ret->version, "backing", &ret->backing,
+                      "size", &ret->size, "max_size", &ret->max_size, "owner_uid", &ret->owner_uid,
+                      "owner_gid", &ret->owner_gid, "owner", &ret->owner, "mode", &ret->mode, "acl",
+                      &ret->acl, "attributes", &ret->attributes, "lifetime", &ret->lifetime,
+                      "seconds", &ret->seconds, "remaining_seconds", &ret->remaining_seconds,
+                      "owner_pid", &ret->owner_pid, "readers", &ret->readers, "writers",
+                      &ret->writers, "created_usec", &ret->created_usec, "changed_usec",
+                      &ret->changed_usec, "huge_pages", &ret->huge_pages, "sync_block",
+                      &ret->sync_block, "sealed", &ret->sealed, "durability", &ret->durability,
+                      "durability_seconds", &ret->durability_seconds, "kept", &ret->kept);
 }
 
 static void format_age(json_int_t usec, char ret[static SPAN_TEXT_MAX]) {
@@ -141,10 +143,10 @@ static int print_size(const struct ctl *ctl, const struct view *view, struct err
 }
 
 static int print_backing(const struct ctl *ctl, const struct view *view, struct error *error) {
-    if (view->huge_pages)
-        return ctl_print_field(ctl, error, "Backing:", "%s, huge pages of %s", view->backing,
-                               view->huge_pages);
-    return ctl_print_field(ctl, error, "Backing:", "%s", view->backing);
+    return ctl_print_field(ctl, error, "Backing:", "%s%s%s%s", view->backing,
+                           view->huge_pages ? ", huge pages of " : "",
+                           view->huge_pages ? view->huge_pages : "",
+                           view->kept ? "" : ", ends with the daemon");
 }
 
 /* Only a file has a disk. */

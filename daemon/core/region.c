@@ -35,6 +35,10 @@ void region_unref(struct region *region) {
     free(region);
 }
 
+bool region_is_kept(const struct region *region) {
+    return region->segment->kept && (!region->sync_block || region->sync_block->kept);
+}
+
 uint32_t region_remaining_seconds(const struct region *region) {
     uint64_t now = boottime_usec();
 

@@ -55,14 +55,17 @@ struct region {
     uint32_t durability_seconds; /* of `interval`, for which the rest is, too */
     struct event *sync_timer;    /* NULL before the first change */
     bool unsynced, syncing;      /* there may be something to sync; it is being synced */
-    char *declared;              /* the declaration applied last, a JSON object; NULL: none ever was */
-    char *loaded;                /* which content of the declared file it had; NULL: none */
-    bool ended;                  /* destroyed or reaped: only attachments keep it */
+    char *declared; /* the declaration applied last, a JSON object; NULL: none ever was */
+    char *loaded;   /* which content of the declared file it had; NULL: none */
+    bool ended;     /* destroyed or reaped: only attachments keep it */
 };
 
 struct region *region_ref(struct region *region);
 void region_unref(struct region *region);
 DEFINE_CLEANUP(struct region *, region_unref);
+
+/* Whether all of a memfd or adopted region is with the service manager, for the next daemon. */
+bool region_is_kept(const struct region *region);
 
 /* Whole seconds until lease or linger end, rounded up; UINT32_MAX when no clock is running. */
 uint32_t region_remaining_seconds(const struct region *region);

@@ -68,7 +68,7 @@ json_t *format_region(const struct region *region, struct user_names *names) {
     mode_format(access->mode, mode);
     return json_pack(
         "{s:s, s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:s, s:s, s:o, s:o, s:s, s:I, s:o*, s:o*, s:I, "
-        "s:I, s:I, s:I, s:s*, s:b, s:b, s:s, s:I}",
+        "s:I, s:I, s:I, s:s*, s:b, s:b, s:s, s:I, s:o*}",
         "name", region->name, "id", (json_int_t)region->id, "version",
         (json_int_t)region->segment->version, "backing", backing_to_word(region->segment->backing),
         "size", (json_int_t)region->segment->size, "max_size",
@@ -84,7 +84,9 @@ json_t *format_region(const struct region *region, struct user_names *names) {
         (json_int_t)region->changed_usec, "huge_pages",
         huge_pages_to_word(region->segment->huge_pages), "sync_block", region->sync_block != NULL,
         "sealed", region->segment->sealed, "durability", durability_to_word(region->durability),
-        "durability_seconds", (json_int_t)region->durability_seconds);
+        "durability_seconds", (json_int_t)region->durability_seconds, "kept",
+        backing_is_nameless(region->segment->backing) ? json_boolean(region_is_kept(region))
+                                                      : NULL);
 }
 
 json_t *format_attachment(const struct attachment *attachment) {

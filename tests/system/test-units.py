@@ -196,6 +196,8 @@ class UnitsTest(unittest.TestCase):
         for number in range(10):
             ctl("create", f"units/{number}", "4096", "--backing", "memfd")
         self.assertEqual(self.kept(), (8, 8, 2))
+        self.assertRegex(ctl("show", "units/7").stdout, r"(?m)^Backing: +memfd$")
+        self.assertIn("memfd, ends with the daemon", ctl("show", "units/8").stdout)
         self.assertTrue(any("store is full" in entry["MESSAGE"] for entry in machine.journal()))
         ctl("destroy", "units/0")
         self.assertEqual(self.kept(), (8, 8, 1))

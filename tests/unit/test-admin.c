@@ -203,7 +203,7 @@ START_TEST(a_region_is_created_shown_changed_and_destroyed) {
            "\"user:20001:rw\",\"group:7:r\"],\"attributes\":{\"dtype\":\"f4\"},\"lifetime\":"
            "\"lease\",\"seconds\":1000,\"readers\":0,\"writers\":0,\"sync_block\":true,\"sealed\":"
            "true,"
-           "\"durability\":\"none\",\"durability_seconds\":0}");
+           "\"durability\":\"none\",\"durability_seconds\":0,\"kept\":false}");
     json_decref(answer);
     json_decref(admin_client_call(root, "DestroyRegion", "{'name': 'a/b'}"));
     json_decref(admin_client_refused(root, "DestroyRegion", "{'name': 'a/b'}", NOT_FOUND));
