@@ -90,6 +90,11 @@ napi_value region_wrap(napi_env env, struct connection *connection, shmreg_regio
 struct region *region_ref(struct region *region);
 void region_unref(struct region *region);
 struct region *to_region(napi_env env, napi_value value);
+/* Of functions that have a region and nothing else; of those that begin with (region, offset,
+ * length). NULL: thrown. */
+struct region *take_region(napi_env env, napi_callback_info info);
+struct region *take_range(napi_env env, const napi_value arguments[3], uint64_t *ret_offset,
+                          uint64_t *ret_length);
 
 /* view.c */
 void views_detach(napi_env env, struct region *region, bool only_old);

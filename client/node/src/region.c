@@ -48,6 +48,24 @@ struct region *to_region(napi_env env, napi_value value) {
     return box_open(env, value, "region");
 }
 
+struct region *take_region(napi_env env, napi_callback_info info) {
+    napi_value value;
+
+    return take_arguments(env, info, &value, 1) ? to_region(env, value) : NULL;
+}
+
+struct region *take_range(napi_env env, const napi_value arguments[3], uint64_t *ret_offset,
+                          uint64_t *ret_length) {
+    struct region *region = to_region(env, arguments[0]);
+    int64_t offset, length;
+
+    if (!region || !to_int64(env, arguments[1], &offset) || !to_int64(env, arguments[2], &length))
+        return NULL;
+    *ret_offset = (uint64_t)offset;
+    *ret_length = (uint64_t)length;
+    return region;
+}
+
 typedef int (*maker)(shmreg_conn *conn, const char *name, uint64_t size,
                      const struct shmreg_options *options, shmreg_region **ret);
 
@@ -182,13 +200,6 @@ napi_value native_publish(napi_env env, napi_callback_info info) {
     return r < 0 ? throw_error(env, r, NULL) : from_double(env, version);
 }
 
-/* Of those functions that have a region and nothing else. NULL: thrown. */
-static struct region *take_region(napi_env env, napi_callback_info info) {
-    napi_value value;
-
-    return take_arguments(env, info, &value, 1) ? to_region(env, value) : NULL;
-}
-
 /* The number by which process() speaks of it. */
 napi_value native_id(napi_env env, napi_callback_info info) {
     struct region *region = take_region(env, info);
@@ -251,14 +262,12 @@ napi_value native_dropOld(napi_env env, napi_callback_info info) {
 
 /* flush(region, offset, length) */
 napi_value native_flush(napi_env env, napi_callback_info info) {
+    uint64_t offset, length;
     struct region *region;
     napi_value arguments[3];
-    int64_t offset, length;
 
     if (!take_arguments(env, info, arguments, 3))
         return NULL;
-    region = to_region(env, arguments[0]);
-    if (!region || !to_int64(env, arguments[1], &offset) || !to_int64(env, arguments[2], &length))
-        return NULL;
-    return result_of(env, shmreg_flush(region->handle, (uint64_t)offset, (uint64_t)length));
+    region = take_range(env, arguments, &offset, &length);
+    return region ? result_of(env, shmreg_flush(region->handle, offset, length)) : NULL;
 }

@@ -7,13 +7,6 @@
 #include <errno.h>
 #include <limits.h>
 
-/* (region) */
-static struct region *take_region(napi_env env, napi_callback_info info) {
-    napi_value value;
-
-    return take_arguments(env, info, &value, 1) ? to_region(env, value) : NULL;
-}
-
 /* (region, milliseconds): what is longer than C can say is without end. */
 static struct region *take_timeout(napi_env env, napi_callback_info info, int *ret_msec) {
     napi_value arguments[2];
@@ -110,19 +103,6 @@ napi_value native_readRetry(napi_env env, napi_callback_info info) {
     if (napi_get_value_bigint_uint64(env, arguments[1], &begun, &lossless) != napi_ok)
         return throw_status(env);
     return from_bool(env, shmreg_read_retry(region->handle, begun));
-}
-
-/* (region, offset, length) of more arguments */
-static struct region *take_range(napi_env env, const napi_value arguments[3], uint64_t *ret_offset,
-                                 uint64_t *ret_length) {
-    struct region *region = to_region(env, arguments[0]);
-    int64_t offset, length;
-
-    if (!region || !to_int64(env, arguments[1], &offset) || !to_int64(env, arguments[2], &length))
-        return NULL;
-    *ret_offset = (uint64_t)offset;
-    *ret_length = (uint64_t)length;
-    return region;
 }
 
 /* lockRange(region, offset, length, exclusive): waits for nobody */

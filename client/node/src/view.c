@@ -83,27 +83,27 @@ static napi_value view_new(napi_env env, struct region *region, uint64_t offset,
     return buffer;
 }
 
-static bool is_within(const struct region *region, int64_t offset, int64_t length) {
+/* A number that was negative is larger than any size. */
+static bool is_within(const struct region *region, uint64_t offset, uint64_t length) {
     uint64_t size = shmreg_size(region->handle);
 
-    return offset >= 0 && length >= 0 && (uint64_t)offset <= size &&
-           (uint64_t)length <= size - (uint64_t)offset;
+    return offset <= size && length <= size - offset;
 }
 
 /* view(region, offset, length): an ArrayBuffer */
 napi_value native_view(napi_env env, napi_callback_info info) {
+    uint64_t offset, length;
     struct region *region;
     napi_value arguments[3];
-    int64_t offset, length;
 
     if (!take_arguments(env, info, arguments, 3))
         return NULL;
-    region = to_region(env, arguments[0]);
-    if (!region || !to_int64(env, arguments[1], &offset) || !to_int64(env, arguments[2], &length))
+    region = take_range(env, arguments, &offset, &length);
+    if (!region)
         return NULL;
     if (!is_within(region, offset, length))
         return throw_error(env, -EINVAL, "these bytes are not all within the region");
-    return view_new(env, region, (uint64_t)offset, (size_t)length);
+    return view_new(env, region, offset, length);
 }
 
 /* write(region, offset, buffer): without a view, which would keep the memory for a while */
@@ -121,7 +121,7 @@ napi_value native_write(napi_env env, napi_callback_info info) {
         return NULL;
     if (napi_get_buffer_info(env, arguments[2], &data, &length) != napi_ok)
         return throw_status(env);
-    if (length > INT64_MAX || !is_within(region, offset, (int64_t)length))
+    if (!is_within(region, (uint64_t)offset, length))
         return throw_error(env, -EINVAL, "these bytes are not all within the region");
     if (length > 0)
         memmove((char *)shmreg_data(region->handle) + offset, data, length);

@@ -6,9 +6,8 @@ import asyncio
 import builtins
 import os
 import threading
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, AsyncIterator, Callable, Dict, Iterable, List, Mapping
-from typing import Optional, Tuple, Type, Union
+from typing import Optional, Tuple, Union
 
 from . import _listing, _options, _shmreg, arrays
 from ._listing import Description
@@ -40,12 +39,7 @@ class Connection(_shmreg.Connection):
     def __enter__(self) -> "Connection":
         return self
 
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import errno
 from contextlib import contextmanager
-from types import TracebackType
-from typing import TYPE_CHECKING, Iterator, Optional, Type
+from typing import TYPE_CHECKING, Iterator, Optional
 
 from ._errors import make_error
 from ._waiting import wait_for
@@ -53,12 +52,7 @@ class Lock:
             )
         return self
 
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.release()
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, ContextManager, Dict, Optional, Sequence, Tuple, Type
+from typing import TYPE_CHECKING, Any, ContextManager, Dict, Optional, Sequence, Tuple
 
 from . import _shmreg, arrays, locks
 from ._errors import WaitError, make_error
@@ -32,12 +31,7 @@ class Region(_shmreg.Region):
     def __enter__(self) -> "Region":
         return self
 
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __len__(self) -> int:
