@@ -9,6 +9,7 @@
 #include "daemon/faces/turns.h"
 #include "daemon/ground/confinement.h"
 #include "daemon/ground/log.h"
+#include "daemon/ground/pressure.h"
 #include "daemon/core/clock.h"
 #include "daemon/core/declare.h"
 #include "daemon/options.h"
@@ -30,6 +31,7 @@ struct daemon {
     struct signals signals;
     struct fdstore fdstore;
     struct manager *manager;
+    struct pressure *pressure;
     struct observer observer; /* keeps the service manager's status line true */
     struct listening_socket client_socket, admin_socket;
     struct server *server;
@@ -66,6 +68,7 @@ static int use_config(struct daemon *daemon, struct config *config, struct error
     config_free(daemon->config);
     daemon->config = config;
     use_log_level(daemon);
+    pressure_configure(daemon->pressure, &config->memory_pressure);
     log_write(LOG_INFO, ABOUT(.kind = LOG_CONFIG_LOADED), "configuration loaded again");
     return 0;
 }
@@ -151,6 +154,21 @@ static int start_core(struct daemon *daemon, struct error *error) {
     return r;
 }
 
+static void on_memory_pressure(void *data) {
+    const struct daemon *daemon = data;
+
+    manager_relieve_pressure(daemon->manager, daemon->config->memory_pressure.percent);
+}
+
+static int watch_pressure(struct daemon *daemon, struct error *error) {
+    int r = pressure_new(daemon->base, on_memory_pressure, daemon, &daemon->pressure);
+
+    if (r < 0)
+        return error_set(error, r, "no memory to watch memory pressure");
+    pressure_configure(daemon->pressure, &daemon->config->memory_pressure);
+    return 0;
+}
+
 static int open_sockets(struct daemon *daemon, struct error *error) {
     const char *directory = daemon->options.runtime_directory;
     int r = socket_open(&daemon->fdstore, "client", SOCK_SEQPACKET, directory,
@@ -189,7 +207,8 @@ static int start_faces(struct daemon *daemon, struct error *error) {
 
 /* A user's own daemon may write where its user may: to whatever file of his he hands over. */
 static void confine(const struct options *options) {
-    const char *directories[] = {options->runtime_directory, options->state_directory, "/dev/shm"};
+    const char *directories[] = {options->runtime_directory, options->state_directory, "/dev/shm",
+                                 PRESSURE_DIRECTORY};
 
     confine_files(directories, ARRAY_SIZE(directories), options->per_user);
 }
@@ -231,6 +250,8 @@ static int start(struct daemon *daemon, struct error *error) {
     if (r == 0)
         r = start_core(daemon, error);
     if (r == 0)
+        r = watch_pressure(daemon, error);
+    if (r == 0)
         r = open_sockets(daemon, error);
     if (r == 0) {
         confine(&daemon->options);
@@ -250,6 +271,7 @@ static void stop(struct daemon *daemon) {
     cleanup_server_free(&daemon->server);
     socket_deinit(&daemon->admin_socket);
     socket_deinit(&daemon->client_socket);
+    cleanup_pressure_free(&daemon->pressure);
     if (daemon->manager) {
         manager_unobserve(&daemon->observer);
         manager_free(daemon->manager);

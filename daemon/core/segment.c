@@ -241,7 +241,8 @@ void segment_set_used(const struct segment *segment, uint64_t usec) {
         {.tv_nsec = UTIME_OMIT},
     };
 
-    if (segment->ops->set_times)
+    /* It is not worth waiting for a disk that does not answer. */
+    if (segment->ops->set_times && check_disk(segment, NULL) == 0)
         segment->ops->set_times(segment, times);
 }
 

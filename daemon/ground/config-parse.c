@@ -77,6 +77,7 @@ int config_parse(struct config *config, const char *file, const char *text, stru
         {"timeouts", read_timeouts, &config->timeouts},
         {"limits", config_read_limits, config},
         {"namespaces", config_read_namespaces, config},
+        {"memory_pressure", config_read_memory_pressure, &config->memory_pressure},
         {NULL},
     };
     json_error_t fault;

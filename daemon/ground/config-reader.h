@@ -57,3 +57,6 @@ bool config_parse_size(const char *text, uint64_t *ret);
 /* "limits" and "namespaces". @target is the struct config. */
 int config_read_limits(struct reader *reader, const json_t *value, void *target);
 int config_read_namespaces(struct reader *reader, const json_t *value, void *target);
+
+/* "memory_pressure", into the struct of that name. */
+int config_read_memory_pressure(struct reader *reader, const json_t *value, void *target);

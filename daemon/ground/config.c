@@ -41,6 +41,7 @@ static const struct config defaults = {
         },
     .unit.most = {[0 ... LIMIT_KIND_COUNT - 1] = LIMIT_NONE},
     .timeouts = {.hello = 10, .request = 10, .reply = 30},
+    .memory_pressure = {.watch = true, .stall = 200, .window = 2000, .percent = 10},
 };
 
 /* The directory of a user's own configuration; NULL: no memory. */

@@ -36,6 +36,14 @@ struct timeouts {
     uint32_t reply;   /* while a reply cannot be sent, because those before it are not read */
 };
 
+/* When to give up regions of lifetime `cache`, and how much each time. */
+struct memory_pressure {
+    bool watch;
+    uint32_t stall;   /* milliseconds that somebody waited for memory... */
+    uint32_t window;  /* ...within so many */
+    uint32_t percent; /* of what those regions are charged */
+};
+
 struct config {
     char **files; /* that it was read from, in order */
     size_t n_files;
@@ -54,6 +62,7 @@ struct config {
     size_t n_units;
 
     struct timeouts timeouts;
+    struct memory_pressure memory_pressure;
     struct namespace *namespaces;
     size_t n_namespaces;
 

@@ -121,7 +121,7 @@ static int enforce(const struct ruleset *guards, const char *const *directories,
     for (size_t i = 0; i < count; i++) {
         int r = allow_below(ruleset, directories[i], rights);
 
-        if (r < 0)
+        if (r < 0 && r != -ENOENT)
             return r;
     }
     return syscall(SYS_landlock_restrict_self, ruleset, 0) < 0 ? -errno : 0;

@@ -16,7 +16,7 @@ void confine_privileges(void);
 /*
  * What of the file system and of other processes this thread and those that it starts can change:
  * they run no program, and they make, remove and cut files, and open them for writing, only below
- * these directories; with @writes_anywhere they open files for writing wherever their user may. No
+ * these directories (those that are there); with @writes_anywhere they open files for writing wherever their user may. No
  * devices, no TCP, and no signals and no abstract sockets (where NOTIFY_SOCKET is none) of others.
  * What is open already stays as it is, and what can be read is left to permissions. After
  * confine_privileges().

@@ -108,7 +108,7 @@ static void to_stderr(int priority, const char *message) {
         snprintf(line, sizeof(line), "shmregd: %s%s\n", words[priority & LOG_PRIMASK], message);
     ssize_t n;
 
-    if (poll(&reader, 1, 0) <= 0)
+    if (poll(&reader, 1, 0) == 0)
         return;
     do
         n = write(STDERR_FILENO, line, (size_t)length);

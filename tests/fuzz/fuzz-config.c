@@ -29,6 +29,9 @@ static void check_values(const struct config *config) {
     fuzz_check(config->log_level >= LOG_ERR && config->log_level <= LOG_DEBUG);
     fuzz_check(config->timeouts.hello > 0 && config->timeouts.request > 0 &&
                config->timeouts.reply > 0);
+    fuzz_check(config->memory_pressure.stall > 0 &&
+               config->memory_pressure.stall <= config->memory_pressure.window &&
+               config->memory_pressure.percent <= 100);
     check_limits(&config->total);
     check_limits(&config->user);
     for (size_t i = 0; i < config->n_users; i++) {
@@ -44,6 +47,8 @@ static void check_same(const struct config *a, const struct config *b) {
     fuzz_check(memcmp(&a->total, &b->total, sizeof(a->total)) == 0);
     fuzz_check(memcmp(&a->user, &b->user, sizeof(a->user)) == 0);
     fuzz_check(memcmp(&a->timeouts, &b->timeouts, sizeof(a->timeouts)) == 0);
+    fuzz_check(a->memory_pressure.watch == b->memory_pressure.watch &&
+               a->memory_pressure.window == b->memory_pressure.window);
     fuzz_check(a->n_users == b->n_users);
     for (size_t i = 0; i < a->n_users; i++) {
         fuzz_check(a->users[i].uid == b->users[i].uid);

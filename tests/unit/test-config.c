@@ -55,6 +55,10 @@ START_TEST(nothing_has_to_be_configured) {
     ck_assert_uint_eq(config->total.most[LIMIT_CONNECTIONS], 16384);
     ck_assert_uint_eq(config->timeouts.hello, 10);
     ck_assert_uint_eq(config->timeouts.reply, 30);
+    ck_assert(config->memory_pressure.watch);
+    ck_assert_uint_eq(config->memory_pressure.stall, 200);
+    ck_assert_uint_eq(config->memory_pressure.window, 2000);
+    ck_assert_uint_eq(config->memory_pressure.percent, 10);
     ck_assert_uint_eq(config_user_limits(config, 20001)->most[LIMIT_REGIONS], 65536);
     config_free(config);
 }
@@ -229,6 +233,16 @@ static const struct {
      ":2: timeouts.hello: must be a whole number of seconds from 1 to 86400"},
     {"{\"timeouts\": {\"reply\": \"30\"}}",
      ":1: timeouts.reply: must be a whole number of seconds from 1 to 86400"},
+    {"{\"memory_pressure\": {\n\"watch\": \"no\"}}",
+     ":2: memory_pressure.watch: must be true or false"},
+    {"{\"memory_pressure\": {\"stall\": 0}}",
+     ":1: memory_pressure.stall: must be a whole number of milliseconds from 1 to 10000"},
+    {"{\"memory_pressure\": {\"stall\": 2001}}",
+     ":1: memory_pressure: stall cannot be longer than window"},
+    {"{\"memory_pressure\": {\"window\": 3000}}",
+     ":1: memory_pressure.window: must be 2000, 4000, 6000, 8000 or 10000 milliseconds"},
+    {"{\"memory_pressure\": {\"percent\": 101}}",
+     ":1: memory_pressure.percent: must be a whole number from 1 to 100"},
     {"{\"limits\": {\n\"everybody\": {}}}", ":2: limits.everybody: unknown key"},
     {"{\"limits\": {\n\"total\": {\n\"region\": 1}}}", ":3: limits.total.region: unknown key"},
     /* The same key elsewhere, in strings and nested, does not lead astray. */
