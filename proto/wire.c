@@ -46,6 +46,10 @@ const char *wire_op_name(uint32_t op) {
     return op < ARRAY_SIZE(operations) ? operations[op].name : NULL;
 }
 
+bool wire_op_gives_descriptors(uint32_t op) {
+    return wire_op_name(op) && operations[op].side[WIRE_REPLY_SIDE].n_fds > 0;
+}
+
 static const struct shape *shape_of(enum wire_side side, const struct wire_header *header) {
     if (!wire_op_name(header->op))
         return NULL;

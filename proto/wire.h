@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -424,3 +425,5 @@ int wire_encode_error(const struct wire_header *request, const struct error *err
 
 /* "open" for WIRE_OPEN; NULL for a number that is no operation. */
 const char *wire_op_name(uint32_t op);
+/* Whether a reply to it may carry descriptors; of a number that is none: false. */
+bool wire_op_gives_descriptors(uint32_t op);

@@ -102,6 +102,8 @@ static int keep(struct connection *connection, struct reply *reply) {
 static int send_reply(struct connection *connection, struct reply *reply) {
     int r = packet_send(connection->fd, reply->data, reply->size, reply->fds.fd, reply->fds.count);
 
+    if (r == 0)
+        flight_add(&connection->flight, (unsigned)reply->fds.count);
     if (r != -EAGAIN)
         packet_fds_close(&reply->fds);
     if (r == 0)
@@ -205,6 +207,22 @@ static int take_task(struct connection *connection) {
     return wait_for(connection, HUNG_UP);
 }
 
+/* Refuses a request whose answer may have descriptors, if the user has to take others first. */
+static bool refuse_more_descriptors(struct connection *connection, size_t size) {
+    const struct wire_header *header = (const struct wire_header *)connection->dispatcher->request;
+    struct error error;
+
+    if (size < sizeof(*header) || !wire_op_gives_descriptors(header->op) ||
+        !flight_is_full(connection->flights, &connection->flight))
+        return false;
+    error_set(&error, -ETOOMANYREFS,
+              "too many descriptors are under way to user %u, who has not taken them: no more than "
+              "%u may be",
+              connection->client->caller.uid, connection->flights->share);
+    dispatch_refusal(connection->dispatcher, size, &error);
+    return true;
+}
+
 /* Answers the request that was received. Anything but 0 is the end of the connection. */
 static int serve(struct connection *connection, size_t size) {
     struct dispatcher *dispatcher = connection->dispatcher;
@@ -213,7 +231,9 @@ static int serve(struct connection *connection, size_t size) {
     int served, r = 0;
 
     connection->serving = true;
-    if (connection->client) {
+    if (connection->client && refuse_more_descriptors(connection, size)) {
+        served = 0;
+    } else if (connection->client) {
         served = dispatch(dispatcher, connection->client, size, &error);
         if (served < 0)
             log_cut_off(connection, error.text);
@@ -353,6 +373,7 @@ void connection_free(struct connection *connection) {
         packet_fds_close(&connection->pending->fds);
     free(connection->pending);
     free(connection->refusal);
+    flight_forget(&connection->flight);
     close_fd(&connection->fd);
     free(connection);
 }

@@ -15,12 +15,14 @@
 #include <sys/queue.h>
 
 #include "daemon/faces/dispatch.h"
+#include "daemon/faces/flight.h"
 #include "daemon/faces/offence.h"
 #include "proto/cleanup.h"
 
 struct connection {
     struct dispatcher *dispatcher;
     struct offence_log *offences;
+    const struct flights *flights; /* NULL if it was refused */
     struct client *client; /* NULL if it was refused; its owner removes it from the manager */
     struct error *refusal; /* the answer to whatever it asks, then */
     int fd;
@@ -28,6 +30,7 @@ struct connection {
     struct event *clock;   /* until hello comes, while a reply is pending, or a turn overdue */
     struct reply *pending; /* NULL for none */
     struct task *task;     /* NULL for none */
+    struct flight flight;
     unsigned n_requests;
     bool greeted;        /* it has said hello */
     bool ahead;          /* it sends requests ahead of their replies */

@@ -35,6 +35,7 @@ struct server {
     struct dispatcher dispatcher;
     struct observer observer;
     struct offence_log offences;
+    struct flights flights;
     struct connections served, refused; /* in the order in which they came */
     unsigned n_served, n_refused, n_stored;
     bool store_was_full;
@@ -111,6 +112,9 @@ static void on_stayed(int fd, short what, void *data) {
 }
 
 static void insert(struct server *server, struct connection *connection) {
+    connection->flights = &server->flights;
+    flight_begin(&server->flights, &connection->flight, connection->client->caller.uid,
+                 connection->fd);
     TAILQ_INSERT_TAIL(&server->served, connection, link);
     server->n_served++;
     if (!connection->stored && !server->young)
@@ -130,6 +134,7 @@ static void on_ended(void *data, struct connection *connection) {
     }
     TAILQ_REMOVE(&server->served, connection, link);
     server->n_served--;
+    flight_end(&server->flights, &connection->flight, &connection->fd, &connection->client->charge);
     manager_remove_client(server->options.manager, connection->client);
     connection_free(connection);
     changed(server);
@@ -274,6 +279,7 @@ int server_new(const struct server_options *options, int listen_fd, struct serve
     /* The buffers of the dispatcher need no zeroes. */
     server->options = *options;
     server->offences = (struct offence_log){0};
+    server->flights = (struct flights){0};
     server->listener = NULL;
     server->dispatcher.manager = options->manager;
     server->observer = (struct observer){.moved = on_moved};
@@ -284,7 +290,9 @@ int server_new(const struct server_options *options, int listen_fd, struct serve
     server->store_was_full = false;
     server->young = NULL;
     server->stayed = NULL;
-    r = init_store(server);
+    r = flights_init(&server->flights, options->base);
+    if (r == 0)
+        r = init_store(server);
     if (r < 0)
         return r;
     r = listener_new(options->base, steal_fd(&fd), on_accepted, server, &server->listener);
@@ -311,6 +319,7 @@ void server_free(struct server *server) {
         event_free(server->stayed);
     free_all(&server->served);
     free_all(&server->refused);
+    flights_deinit(&server->flights);
     free(server);
 }
 

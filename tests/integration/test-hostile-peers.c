@@ -189,56 +189,85 @@ START_TEST(test_looking_into_a_process_that_may) {
 }
 END_TEST
 
-/* More than the kernel lets the daemon send without anybody reading: then it hangs up. */
-static void leave_descriptors_under_way(int channel, void *data) {
+/* As many as the daemon may have open, of which each user has a share. */
+#define DESCRIPTORS 4096
+#define HOSTILE_CONNECTIONS 20
+
+static int32_t try_hello(void) {
+    _cleanup_close_ int fd = raw_connect(daemon_.socket);
+
+    raw_request(fd, WIRE_HELLO, 1,
+                &(struct wire_hello_request){.version = WIRE_VERSION, .client_id = 77}, NULL);
+    return raw_receive_status(fd);
+}
+
+static void leave_some_under_way(int fd) {
     static const char name[] = "public";
-    const struct wire_open_request body = {.count = 1, .access = WIRE_READ};
-    const struct wire_string string = {name, sizeof(name)};
-    char request[128];
+
+    raw_request(fd, WIRE_HELLO, 1,
+                &(struct wire_hello_request){.version = WIRE_VERSION, .client_id = (uint64_t)fd},
+                NULL);
+    for (uint32_t serial = 2; serial < 52; serial++)
+        raw_request(fd, WIRE_OPEN, serial,
+                    &(struct wire_open_request){.count = 1, .access = WIRE_READ},
+                    &(struct wire_string){name, sizeof(name)});
+}
+
+static bool is_welcome(void *data) {
+    (void)data;
+    return try_hello() == 0;
+}
+
+static bool is_unwelcome(void *data) {
+    return !is_welcome(data);
+}
+
+/* His share is used up until he takes them, or lets go of them: to end the connections is not enough. */
+static void leave_descriptors_under_way(int channel, void *data) {
+    int fds[HOSTILE_CONNECTIONS];
 
     (void)data;
-    for (unsigned i = 0; i < 8; i++) {
-        int fd = raw_connect(daemon_.socket);
-
-        raw_request(fd, WIRE_HELLO, 1,
-                    &(struct wire_hello_request){.version = WIRE_VERSION, .client_id = i + 1},
-                    NULL);
-        for (uint32_t serial = 2; serial < 52; serial++)
-            packet_send(fd, request, raw_encode(WIRE_OPEN, serial, &body, &string, request), NULL,
-                        0);
+    for (unsigned i = 0; i < HOSTILE_CONNECTIONS; i++) {
+        fds[i] = raw_connect(daemon_.socket);
+        leave_some_under_way(fds[i]);
     }
+    wait_until(is_unwelcome, NULL);
+    ck_assert_int_eq(try_hello(), -ETOOMANYREFS);
+    for (unsigned i = 0; i < HOSTILE_CONNECTIONS; i++)
+        ck_assert_int_eq(shutdown(fds[i], SHUT_WR), 0);
+    channel_say(channel);
+    channel_hear(channel); /* the daemon has seen the end of them all */
+    ck_assert_int_eq(try_hello(), -ETOOMANYREFS);
     channel_say(channel);
     channel_hear(channel);
+    for (unsigned i = 0; i < HOSTILE_CONNECTIONS; i++)
+        close(fds[i]);
+    wait_until(is_welcome, NULL);
 }
 
-static bool is_full(void *data) {
+static void open_public(int channel, void *data) {
+    shmreg_conn *own = connect_to(&daemon_);
+
+    (void)channel;
     (void)data;
-    return daemon_has_logged(&daemon_, "too many descriptors are under way");
+    shmreg_close(open_region(own, "public", SHMREG_READ));
+    shmreg_disconnect(own);
 }
 
-static bool can_open(void *data) {
-    shmreg_region *region;
-    int r = shmreg_open(data, "public", SHMREG_READ, &region);
-
-    if (r == 0)
-        shmreg_close(region);
-    return r == 0;
-}
-
-/* They are the daemon's while they are under way: whoever is to get one has to wait then. What needs
- * none goes on. */
 START_TEST(test_descriptors_that_nobody_takes) {
     struct child hostile;
 
-    start(256);
+    start(DESCRIPTORS);
     create_region(conn, "public", SIZE, SHMREG_OPTIONS(.mode = 0644));
     hostile = child_start(USER(HOSTILE), leave_descriptors_under_way, NULL);
     channel_hear(hostile.channel);
-    wait_until(is_full, NULL);
-    ck_assert(exists(conn, "public"));
+    wait_holders(conn, "public", 0, 0);
+    ck_assert_uint_gt(daemon_usage(&daemon_, "connections"), HOSTILE_CONNECTIONS / 2);
+    channel_say(hostile.channel);
+    channel_hear(hostile.channel);
+    run_as(USER(OTHER), open_public, NULL);
     channel_say(hostile.channel);
     child_finish(&hostile);
-    wait_until(can_open, conn);
 }
 END_TEST
 
