@@ -29,6 +29,7 @@ static void keep(struct admin_connection *connection, struct admin_keeper *keepe
     if (r < 0) {
         log_warning("the monitor of process %d will not outlive the daemon: %s",
                     connection->caller.pid, strerror(-r));
+        connection->can_be_kept = false;
         return;
     }
     connection->kept_as = keeper->next_id++;
@@ -50,8 +51,8 @@ void admin_keep(struct admin_connection *connection) {
 
     if (connection->kept_as != 0 && is_torn)
         let_go(connection, keeper);
-    else if (connection->kept_as == 0 && !is_torn && connection->monitors && fdstore_available() &&
-             keeper->n_kept < fdstore_share(FDSTORE_MONITORS))
+    else if (connection->kept_as == 0 && !is_torn && connection->can_be_kept &&
+             fdstore_available() && keeper->n_kept < fdstore_share(FDSTORE_MONITORS))
         keep(connection, keeper);
 }
 

@@ -58,7 +58,7 @@ static int monitor_new(struct admin_connection *connection, struct monitor **ret
     monitor->stream.free = monitor_free;
     monitor->observer.notice = on_notice;
     monitor->connection = connection;
-    connection->monitors = true;
+    connection->can_be_kept = true;
     manager_observe(connection->manager, &monitor->observer);
     *ret = monitor;
     return 0;

@@ -27,7 +27,7 @@ struct admin_connection {
     struct charge *charge;  /* NULL: over the limit, and the first call will be refused */
     struct event *deadline; /* of one over the limit */
     struct upload upload;
-    bool monitors;
+    bool can_be_kept; /* a monitor's, if the service manager takes it */
     uint64_t kept_as; /* its number in the FD store; 0: it is not there */
     LIST_ENTRY(admin_connection) link;
 };
