@@ -111,7 +111,7 @@ uint32_t access_rights(const struct access *access, const struct caller *caller)
 int access_check(const struct access *access, const struct caller *caller, uint32_t rights,
                  const char *name, struct error *error) {
     char missing[RIGHTS_TEXT_MAX], given[RIGHTS_TEXT_MAX];
-    const char *unit = caller->units.user ? caller->units.user : caller->units.system;
+    const char *unit = caller_unit(caller);
     uint32_t have = access_rights(access, caller);
 
     if ((have & rights) == rights)

@@ -33,5 +33,10 @@ bool caller_in_group(const struct caller *caller, gid_t gid);
 /* Whether a rule for @subject is about this caller. */
 bool caller_is(const struct caller *caller, const struct subject_id *subject);
 
+/* The unit it belongs to, the user's own before the system's; NULL for none. */
+static inline const char *caller_unit(const struct caller *caller) {
+    return caller->units.user ? caller->units.user : caller->units.system;
+}
+
 /* Who pays for what the caller does, to the region @name if it is about one. */
 struct payer caller_payer(const struct caller *caller, const char *name);

@@ -7,7 +7,6 @@
 #include "daemon/core/clock.h"
 #include "daemon/core/durability.h"
 #include "daemon/core/reaper.h"
-#include "daemon/ground/log.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -15,10 +14,7 @@
 
 void manager_announce_change(struct manager *manager, const struct region *region,
                              const struct caller *caller, const char *what) {
-    log_write(LOG_INFO,
-              ABOUT(.kind = LOG_REGION_CHANGED, .region = region->name, .client_pid = caller->pid,
-                    .client_uid = caller->uid),
-              "region '%s' changed by user %u: %s", region->name, caller->uid, what);
+    manager_audit_changed(manager, region, caller, LOG_REGION_CHANGED, what);
     manager_notify(manager, REGION_CHANGED, region, what);
 }
 
@@ -43,8 +39,9 @@ int manager_set_access(struct manager *manager, const struct caller *caller, con
         access_deinit(&new);
         return r;
     }
+    manager_audit_rights(manager, region, caller, &old);
     access_deinit(&old);
-    manager_announce_change(manager, region, caller, "access");
+    manager_notify(manager, REGION_CHANGED, region, "access");
     return 0;
 }
 

@@ -9,7 +9,6 @@
 #include "daemon/core/reaper.h"
 #include "daemon/core/record.h"
 #include "daemon/core/sync-block.h"
-#include "daemon/ground/log.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -38,10 +37,11 @@ int manager_new_region(struct manager *manager, const struct caller *caller,
     region->durability_seconds = spec->durability_seconds;
     region->tag = spec->tag;
     region->creator_pid = caller->pid;
+    region->creator_unit = caller_unit(caller) ? strdup(caller_unit(caller)) : NULL;
     region->created_usec = region->changed_usec = realtime_usec();
     region->name = strdup(spec->name);
     region->attributes = strdup(*spec->attributes ? spec->attributes : "{}");
-    if (!region->name || !region->attributes)
+    if (!region->name || !region->attributes || (caller_unit(caller) && !region->creator_unit))
         return error_set(error, -ENOMEM, "no memory for a region");
 
     r = access_init(&region->access, caller->uid, caller->gid, spec->mode, spec->acl, ACCESS_NEW,
@@ -96,12 +96,7 @@ int manager_install(struct manager *manager, struct region *region, struct proce
         manager_take_out(manager, region);
         return r;
     }
-    log_write(LOG_INFO,
-              ABOUT(.kind = LOG_REGION_CREATED, .region = region->name,
-                    .client_pid = region->creator_pid, .client_uid = region->access.owner_uid),
-              "region '%s' created by user %u: %s, %s, %" PRIu64 " bytes", region->name,
-              region->access.owner_uid, backing_to_word(region->segment->backing),
-              lifetime_to_word(region->lifetime), region->segment->size);
+    manager_audit_created(manager, region);
     durability_changed(region);
     manager_notify(manager, REGION_CREATED, region, "created");
     return 0;
@@ -251,11 +246,7 @@ int manager_end_region(struct region *region, const struct caller *caller, enum 
         segment_remove(region->sync_block);
     manager_end_slot(region);
     charge_release(steal_pointer(region->charge));
-    log_write(LOG_INFO,
-              ABOUT(.kind = event == REGION_REAPED ? LOG_REGION_REAPED : LOG_REGION_DESTROYED,
-                    .region = region->name, .client_pid = caller ? caller->pid : 0,
-                    .client_uid = caller ? caller->uid : 0),
-              "region '%s' %s: %s", region->name, region_event_word(event), reason);
+    manager_audit_ended(manager, region, caller, event, reason);
     manager_notify(manager, event, region, reason);
     /* Who holds an older version does not keep this one. */
     segment_unref(steal_pointer(region->segment));

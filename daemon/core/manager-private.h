@@ -27,6 +27,7 @@ struct manager {
     char instance[INSTANCE_MAX];
     struct registry *volatile_registry, *durable_registry;
     struct status_page *status;
+    struct audit *audit;
     struct quota *quota;
     struct declarations *declarations;
     struct processes *processes;
@@ -94,7 +95,16 @@ void manager_end_attachment(struct attachment *attachment);
 /* Writes the region's record. */
 int manager_record(struct manager *manager, const struct region *region, struct error *error);
 
-/* Logs and tells what @caller has changed about a region: "access". */
+/* What the audit is told: see audit.h. @caller may be NULL where nobody wanted the end. */
+void manager_audit_created(struct manager *manager, struct region *region);
+void manager_audit_ended(struct manager *manager, const struct region *region,
+                         const struct caller *caller, enum region_event event, const char *reason);
+void manager_audit_changed(struct manager *manager, const struct region *region,
+                           const struct caller *caller, enum log_kind kind, const char *what);
+void manager_audit_rights(struct manager *manager, const struct region *region,
+                          const struct caller *caller, const struct access *old);
+
+/* Notes and tells what @caller has changed about a region: "attributes". */
 void manager_announce_change(struct manager *manager, const struct region *region,
                              const struct caller *caller, const char *what);
 

@@ -187,6 +187,7 @@ int manager_new(const struct manager_options *options, struct manager **ret, str
     manager->runtime_directory = strdup(options->runtime_directory);
     manager->state_directory = strdup(options->state_directory);
     if (!manager->runtime_directory || !manager->state_directory ||
+        audit_new(options->base, &manager->audit) < 0 ||
         quota_new(options->config, &manager->quota) < 0 ||
         processes_new(options->base, &manager->processes) < 0)
         return error_set(error, -ENOMEM, "no memory for the manager");
@@ -227,6 +228,7 @@ void manager_free(struct manager *manager) {
         manager_take_out(manager, region);
     }
     cleanup_removals_free(&manager->places.removals);
+    cleanup_audit_free(&manager->audit);
     if (manager->quota)
         quota_free(manager->quota);
     if (manager->processes)
@@ -301,6 +303,10 @@ int manager_await_disk(struct manager *manager, void (*answered)(void *data), vo
 
 struct quota *manager_quota(struct manager *manager) {
     return manager->quota;
+}
+
+struct audit *manager_audit(struct manager *manager) {
+    return manager->audit;
 }
 
 unsigned manager_n_regions(const struct manager *manager) {

@@ -11,6 +11,7 @@
 #include <event2/event.h>
 #include <stdint.h>
 
+#include "daemon/core/audit.h"
 #include "daemon/core/caller.h"
 #include "daemon/core/client.h"
 #include "daemon/core/region.h"
@@ -47,6 +48,7 @@ const char *manager_runtime_directory(const struct manager *manager);
 const char *manager_state_directory(const struct manager *manager);
 int manager_status_page_fd(const struct manager *manager);
 struct quota *manager_quota(struct manager *manager);
+struct audit *manager_audit(struct manager *manager);
 const struct kept *manager_kept(const struct manager *manager);
 struct declarations *manager_declarations(const struct manager *manager);
 

@@ -32,6 +32,7 @@ void region_unref(struct region *region) {
     free(region->declared);
     free(region->loaded);
     free(region->name);
+    free(region->creator_unit);
     free(region);
 }
 

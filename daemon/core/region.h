@@ -34,7 +34,8 @@ struct region {
     uint32_t seconds;  /* linger of `attached`, duration of `lease` */
     uint64_t deadline; /* CLOCK_BOOTTIME, microseconds; 0: no clock is running */
     int64_t created_usec, changed_usec;
-    pid_t creator_pid; /* for the log; 0 after a restart */
+    pid_t creator_pid;  /* for the log; 0 after a restart */
+    char *creator_unit; /* until the log knows of it; or NULL */
     struct request_tag tag;
     uint32_t slot;                          /* of the status page, */
     uint32_t slot_version;                  /* and what it says since the last change */

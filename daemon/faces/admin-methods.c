@@ -87,11 +87,23 @@ static const struct {
     {ESTALE, INTERFACE ".Conflict"},         {EUCLEAN, INTERFACE ".Conflict"},
 };
 
+/* Some are the end of a stream, which has forgotten its call. */
+static void note_failure(const struct varlink_call *call, int r, const struct error *error) {
+    const struct admin_connection *connection = varlink_owner(call->connection);
+    const char *method = call->method ? strrchr(call->method, '.') : NULL;
+
+    audit_failure(manager_audit(connection->manager), &connection->caller,
+                  method ? method + 1 : "a call",
+                  json_string_value(json_object_get(call->parameters, "name")), r, error);
+}
+
 void admin_fail(const struct varlink_call *call, int r, const struct error *error) {
     const char *name = INTERFACE ".Failed";
 
     if (r == -EINPROGRESS && admin_hold(call) == 0)
         return;
+    note_failure(call, r, error);
+
     for (size_t i = 0; i < ARRAY_SIZE(errors); i++)
         if (errors[i].code == -r)
             name = errors[i].name;
@@ -105,6 +117,20 @@ static const struct admin_method *find_method(const char *name) {
         if (strcmp(methods[i].name, name) == 0)
             return &methods[i];
     return NULL;
+}
+
+static void note_act(const struct admin_connection *connection, const char *method) {
+    const struct caller *caller = &connection->caller;
+
+    audit_write(manager_audit(connection->manager),
+                &(struct audit_event){
+                    .kind = LOG_ADMINISTRATION,
+                    .caller = caller,
+                    .as_administrator = true,
+                    .reason = method,
+                },
+                "process %d of user %u calls %s as administrator", caller->pid, caller->uid,
+                method);
 }
 
 void admin_call(struct admin_connection *connection, const struct varlink_call *call) {
@@ -128,6 +154,8 @@ void admin_call(struct admin_connection *connection, const struct varlink_call *
                       method->name, connection->caller.uid);
         admin_fail(call, r, &error);
     } else {
+        if (method->administrators)
+            note_act(connection, method->name);
         method->answer(connection, call);
     }
 }

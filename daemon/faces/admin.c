@@ -5,7 +5,6 @@
 
 #include "daemon/faces/admin-private.h"
 #include "daemon/faces/listener.h"
-#include "daemon/faces/offence.h"
 #include "daemon/faces/peer.h"
 #include "daemon/ground/log.h"
 
@@ -22,7 +21,6 @@ struct admin {
     struct listener *listener;
     LIST_HEAD(, admin_connection) connections;
     unsigned n_connections, n_uncharged;
-    struct offence_log offences;
     struct admin_keeper keeper;
 };
 
@@ -93,7 +91,7 @@ static void on_ended(void *data, const char *why) {
     struct admin_connection *connection = data;
 
     if (why)
-        offence_report(&connection->admin->offences, &connection->caller, why);
+        audit_cut_off(manager_audit(connection->manager), &connection->caller, why);
     admin_end_connection(connection);
 }
 

@@ -181,7 +181,7 @@ void connection_tell_resumed(struct connection *connection) {
 /* Says once why a client is being cut off. */
 static void log_cut_off(const struct connection *connection, const char *why) {
     if (connection->client)
-        offence_report(connection->offences, &connection->client->caller, why);
+        audit_cut_off(manager_audit(connection->client->manager), &connection->client->caller, why);
 }
 
 /* A reply of the task. One that is not the last only tells of progress: where the socket has no room
@@ -324,9 +324,8 @@ static void on_clock(int fd, short what, void *data) {
     end(connection);
 }
 
-int connection_new(struct dispatcher *dispatcher, struct offence_log *offences,
-                   struct event_base *base, int fd, struct client *client,
-                   const struct error *refusal,
+int connection_new(struct dispatcher *dispatcher, struct event_base *base, int fd,
+                   struct client *client, const struct error *refusal,
                    void (*ended)(void *data, struct connection *connection), void *data,
                    struct connection **ret) {
     _cleanup_close_ int socket = fd;
@@ -337,7 +336,6 @@ int connection_new(struct dispatcher *dispatcher, struct offence_log *offences,
         return -ENOMEM;
     *connection = (struct connection){
         .dispatcher = dispatcher,
-        .offences = offences,
         .client = client,
         .fd = steal_fd(&socket),
         .since_usec = boottime_usec(),

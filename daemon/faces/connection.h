@@ -16,12 +16,10 @@
 
 #include "daemon/faces/dispatch.h"
 #include "daemon/faces/flight.h"
-#include "daemon/faces/offence.h"
 #include "proto/cleanup.h"
 
 struct connection {
     struct dispatcher *dispatcher;
-    struct offence_log *offences;
     const struct flights *flights; /* NULL if it was refused */
     struct client *client; /* NULL if it was refused; its owner removes it from the manager */
     struct error *refusal; /* the answer to whatever it asks, then */
@@ -46,13 +44,12 @@ struct connection {
 };
 
 /*
- * Serves @client on @fd, logging in @offences why it is cut off, or if @client is NULL answers one request with @refusal. @fd becomes the
- * connection's own, also on error. @ended is called once, from the loop, when the connection is
- * over, and has to free it. 0 or -ENOMEM.
+ * Serves @client on @fd, or if @client is NULL answers one request with @refusal. @fd becomes the
+ * connection's own, also on error. @ended is called once, from the loop, when the connection is over,
+ * and has to free it. 0 or -ENOMEM.
  */
-int connection_new(struct dispatcher *dispatcher, struct offence_log *offences,
-                   struct event_base *base, int fd, struct client *client,
-                   const struct error *refusal,
+int connection_new(struct dispatcher *dispatcher, struct event_base *base, int fd,
+                   struct client *client, const struct error *refusal,
                    void (*ended)(void *data, struct connection *connection), void *data,
                    struct connection **ret);
 void connection_free(struct connection *connection);

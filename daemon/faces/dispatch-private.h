@@ -14,6 +14,7 @@ struct request {
     struct reply *reply;
     unsigned char *value; /* room for WIRE_VALUE_MAX bytes */
     struct error *error;
+    const char *about; /* the name that it came to, of several; else NULL */
 };
 
 static inline const char *request_text(const struct request *request, size_t string) {

@@ -212,6 +212,7 @@ static int on_open(struct request *request) {
         return error_set(request->error, -EINVAL, "open needs 1 to %u names, as many as it says",
                          WIRE_OPEN_MAX);
     for (uint32_t i = 0; i < open->count; i++) {
+        request->about = name;
         r = attach(request, name, open->access, &attachments[i]);
         if (r < 0) {
             while (i-- > 0)
@@ -316,6 +317,16 @@ static int (*const handlers[])(struct request *request) = {
 #undef X
 };
 
+static int fail(const struct request *request, int r) {
+    const struct wire_message *message = request->message;
+    bool has_name = message->n_strings > 0 && message->header.op != WIRE_OPEN;
+
+    audit_failure(manager_audit(request->manager), &request->client->caller,
+                  wire_op_name(message->header.op),
+                  has_name ? message->string[0].data : request->about, r, request->error);
+    return r;
+}
+
 static int carry_out(struct request *request) {
     const struct wire_header *header = &request->message->header;
     bool repeated = header->flags & WIRE_REPEATED;
@@ -329,7 +340,7 @@ static int carry_out(struct request *request) {
     manager_begin_request(request->client, header->serial, repeated);
     r = handlers[header->op](request);
     manager_end_request(request->client, header->serial, repeated);
-    return r;
+    return r < 0 ? fail(request, r) : r;
 }
 
 void dispatch_error(struct reply *reply, const struct wire_header *header,

@@ -34,7 +34,6 @@ struct server {
     struct listener *listener;
     struct dispatcher dispatcher;
     struct observer observer;
-    struct offence_log offences;
     struct flights flights;
     struct connections served, refused; /* in the order in which they came */
     unsigned n_served, n_refused, n_stored;
@@ -155,8 +154,8 @@ static void refuse(struct server *server, int fd, const struct error *why) {
 
     if (server->n_refused == REFUSED_MAX)
         on_refused_ended(server, TAILQ_FIRST(&server->refused));
-    if (connection_new(&server->dispatcher, &server->offences, server->options.base, fd, NULL, why,
-                       on_refused_ended, server, &connection) < 0)
+    if (connection_new(&server->dispatcher, server->options.base, fd, NULL, why, on_refused_ended,
+                       server, &connection) < 0)
         return;
     TAILQ_INSERT_TAIL(&server->refused, connection, link);
     server->n_refused++;
@@ -170,8 +169,10 @@ static int add_client(struct server *server, int fd, struct client **ret, struct
     if (r < 0)
         return error_set(error, r, "cannot tell who connects: %s", strerror(-r));
     r = manager_add_client(manager, &caller, pidfd, ret, error);
-    if (r < 0)
+    if (r < 0) {
+        audit_failure(manager_audit(manager), &caller, "a connection", NULL, r, error);
         caller_deinit(&caller);
+    }
     return r;
 }
 
@@ -185,8 +186,8 @@ static void on_accepted(void *data, int fd) {
         refuse(server, fd, &error);
         return;
     }
-    if (connection_new(&server->dispatcher, &server->offences, server->options.base, fd, client,
-                       NULL, on_ended, server, &connection) < 0) {
+    if (connection_new(&server->dispatcher, server->options.base, fd, client, NULL, on_ended,
+                       server, &connection) < 0) {
         manager_remove_client(server->options.manager, client);
         return;
     }
@@ -213,8 +214,8 @@ static int resume(struct server *server, int stored_fd, uint64_t client_id) {
         shutdown(fd, SHUT_RDWR);
         return r;
     }
-    r = connection_new(&server->dispatcher, &server->offences, server->options.base, steal_fd(&fd),
-                       client, NULL, on_ended, server, &connection);
+    r = connection_new(&server->dispatcher, server->options.base, steal_fd(&fd), client, NULL,
+                       on_ended, server, &connection);
     if (r < 0) {
         manager_remove_client(manager, client);
         return r;
@@ -278,7 +279,6 @@ int server_new(const struct server_options *options, int listen_fd, struct serve
         return -ENOMEM;
     /* The buffers of the dispatcher need no zeroes. */
     server->options = *options;
-    server->offences = (struct offence_log){0};
     server->flights = (struct flights){0};
     server->listener = NULL;
     server->dispatcher.manager = options->manager;

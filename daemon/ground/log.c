@@ -23,8 +23,8 @@
 #include <systemd/sd-journal.h>
 
 #define LINE_MAX_SIZE 2048
-#define FIELD_MAX_SIZE 256
-#define FIELDS_MAX 7
+#define FIELD_MAX_SIZE 512
+#define FIELDS_MAX 10
 
 /* One process has one log. */
 static struct {
@@ -54,12 +54,36 @@ void log_set_level(int priority) {
 /* The MESSAGE_ID= field of a kind, or NULL. */
 static const char *message_id(enum log_kind kind) {
     static const char *const fields[] = {
-#define X(name, id) [LOG_##name] = "MESSAGE_ID=" id,
+#define X(name, id, word) [LOG_##name] = "MESSAGE_ID=" id,
         LOG_KINDS(X)
 #undef X
     };
 
     return kind < sizeof(fields) / sizeof(fields[0]) ? fields[kind] : NULL;
+}
+
+const char *log_kind_word(enum log_kind kind) {
+    static const char *const words[] = {[LOG_PLAIN] = "lines",
+#define X(name, id, word) [LOG_##name] = word,
+                                        LOG_KINDS(X)
+#undef X
+    };
+
+    return words[kind];
+}
+
+/* One line of text, whoever wrote what is in it: nothing that a terminal obeys, and valid UTF-8. */
+static void make_harmless(char *text) {
+    while (*text) {
+        size_t length = utf8_length(text);
+        bool harmless = length > 0 && utf8_control(text) < 0;
+
+        if (length == 0)
+            length = 1;
+        if (!harmless)
+            memset(text, '?', length);
+        text += length;
+    }
 }
 
 struct fields {
@@ -76,7 +100,29 @@ __attribute__((format(printf, 2, 3))) static void add_field(struct fields *field
     va_start(arguments, format);
     vsnprintf(text, FIELD_MAX_SIZE, format, arguments);
     va_end(arguments);
+    make_harmless(text);
     fields->vector[fields->count++] = (struct iovec){text, strlen(text)};
+}
+
+static void add_client(struct fields *fields, const struct log_client *client) {
+    add_field(fields, "SHMREG_CLIENT_UID=%u", (unsigned)client->uid);
+    if (client->pid)
+        add_field(fields, "SHMREG_CLIENT_PID=%d", (int)client->pid);
+    if (client->unit && *client->unit)
+        add_field(fields, "SHMREG_CLIENT_UNIT=%s", client->unit);
+    if (client->as_administrator)
+        add_field(fields, "SHMREG_ADMINISTRATOR=yes");
+}
+
+static void add_subject(struct fields *fields, const struct log_subject *subject) {
+    if (message_id(subject->kind))
+        add_field(fields, "%s", message_id(subject->kind));
+    if (subject->region)
+        add_field(fields, "SHMREG_REGION=%s", subject->region);
+    if (subject->reason)
+        add_field(fields, "SHMREG_REASON=%s", subject->reason);
+    if (subject->client)
+        add_client(fields, subject->client);
 }
 
 /* @message starts with "MESSAGE=". */
@@ -85,14 +131,8 @@ static int to_journal(int priority, const struct log_subject *subject, char *mes
 
     add_field(&fields, "PRIORITY=%d", priority);
     add_field(&fields, "SYSLOG_IDENTIFIER=shmregd");
-    if (subject && message_id(subject->kind))
-        add_field(&fields, "%s", message_id(subject->kind));
-    if (subject && subject->region)
-        add_field(&fields, "SHMREG_REGION=%s", subject->region);
-    if (subject && subject->client_pid) {
-        add_field(&fields, "SHMREG_CLIENT_PID=%d", (int)subject->client_pid);
-        add_field(&fields, "SHMREG_CLIENT_UID=%u", (unsigned)subject->client_uid);
-    }
+    if (subject)
+        add_subject(&fields, subject);
     return sd_journal_sendv(fields.vector, (int)fields.count);
 }
 
@@ -113,20 +153,6 @@ static void to_stderr(int priority, const char *message) {
     do
         n = write(STDERR_FILENO, line, (size_t)length);
     while (n < 0 && errno == EINTR);
-}
-
-/* One line of text, whoever wrote what is in it: nothing that a terminal obeys, and valid UTF-8. */
-static void make_harmless(char *text) {
-    while (*text) {
-        size_t length = utf8_length(text);
-        bool harmless = length > 0 && utf8_control(text) < 0;
-
-        if (length == 0)
-            length = 1;
-        if (!harmless)
-            memset(text, '?', length);
-        text += length;
-    }
 }
 
 void log_write(int priority, const struct log_subject *subject, const char *format, ...) {

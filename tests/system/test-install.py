@@ -10,6 +10,7 @@ import unittest
 
 BUILD_DIRECTORY, PREFIX, MANDIR, PYTHON = sys.argv[1:5]
 del sys.argv[1:5]
+SOURCES = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 PROGRAM = """
 #include <errno.h>
@@ -118,6 +119,22 @@ class InstallTest(unittest.TestCase):
         environment = dict(os.environ, LD_LIBRARY_PATH=directory, LD_PRELOAD=shim)
         result = subprocess.run(["true"], env=environment, capture_output=True, check=True)
         self.assertEqual(result.stderr, b"")
+
+    def test_catalogue_explains_every_kind_of_event(self):
+        with open(f"{SOURCES}/daemon/ground/log.h", encoding="utf-8") as file:
+            kinds = re.findall(r'X\(\w+,\s+"([0-9a-f]{32})"', file.read())
+        path = systemd_path("catalogdir") + "/shmregd.catalog"
+        with open(installed(path), encoding="utf-8") as file:
+            explained = re.findall(r"^-- (\S+)$", file.read(), re.MULTILINE)
+        self.assertGreater(len(kinds), 10)
+        self.assertEqual(explained, kinds)
+        with tempfile.TemporaryDirectory() as root:
+            os.makedirs(root + os.path.dirname(path))
+            os.makedirs(root + "/var/lib/systemd/catalog")
+            os.symlink(installed(path), root + path)
+            run("journalctl", "--update-catalog", f"--root={root}")
+            listed = run("journalctl", "--list-catalog", f"--root={root}", "--no-pager")
+        self.assertEqual(sorted(re.findall("^[0-9a-f]{32}", listed, re.MULTILINE)), sorted(kinds))
 
     def test_units_are_valid(self):
         for manager, variable in (("--system", "systemdsystemunitdir"), ("--user", "systemduserunitdir")):

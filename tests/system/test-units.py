@@ -35,7 +35,9 @@ waiting.recv(1)
 CONFIG_LOADED = "8f0b2a7c1d5e4a83b9d86c2f74a1e905"
 CONFIG_REFUSED = "3e1c64a2f7d84b0f9ab1d25c80e7f64d"
 REGION_CREATED = "a1c5d0b4e6f74c2d8b3e9f7a60d1c258"
-REGION_CHANGED = "1f9d3b7a5c2e4860b4d6f8a0c2e4f617"
+RIGHTS_CHANGED = "e2ef621ce89d43b585527f5cf9035025"
+REQUEST_REFUSED = "93d1fd5344014efdb69a5b66e12153ae"
+ADMINISTRATION = "6def7a2cedfa496f800e5d1557a0c0a9"
 
 machine = None
 
@@ -264,13 +266,40 @@ class UnitsTest(unittest.TestCase):
         ctl("chmod", "0640", f"user/{READER}/journal", user=READER)
         entries = machine.journal(f"SHMREG_REGION=user/{READER}/journal")
         kinds = [entry["MESSAGE_ID"] for entry in entries]
-        self.assertEqual(kinds, [REGION_CREATED, REGION_CHANGED])
+        self.assertEqual(kinds, [REGION_CREATED, RIGHTS_CHANGED])
         for entry in entries:
             self.assertIn(f"user/{READER}/journal", entry["MESSAGE"])
             self.assertEqual(entry["_SYSTEMD_UNIT"], SERVICE)
             self.assertEqual(entry["SYSLOG_IDENTIFIER"], "shmregd")
         self.assertEqual(entries[1]["SHMREG_CLIENT_UID"], str(READER))
         self.assertGreater(int(entries[1]["SHMREG_CLIENT_PID"]), 0)
+        self.assertIn("0640", entries[1]["SHMREG_REASON"])
+
+    def test_journal_has_refusals_and_acts_of_administrators(self):
+        ctl("create", "units/audit", "4096")
+        machine.run(
+            *("systemd-run", "--quiet", "--wait", "--collect", "--unit=audited"),
+            "--setenv=PATH=/usr/local/bin:/usr/bin:/bin",
+            *("setpriv", f"--reuid={READER}", f"--regid={READER}", "--clear-groups"),
+            *("shmregctl", "get", "units/audit"),
+            check=False,
+        )
+        machine.run("systemctl", "reload", SERVICE)
+        ctl("reload")
+        (refusal,) = machine.journal(f"MESSAGE_ID={REQUEST_REFUSED}", "SHMREG_REGION=units/audit")
+        self.assertEqual(refusal["SHMREG_CLIENT_UID"], str(READER))
+        self.assertEqual(refusal["SHMREG_CLIENT_UNIT"], "audited.service")
+        self.assertIn("lacks the right 'r'", refusal["SHMREG_REASON"])
+        act = machine.journal(f"MESSAGE_ID={ADMINISTRATION}", f"_PID={main_pid()}")[-1]
+        self.assertEqual((act["SHMREG_REASON"], act["SHMREG_CLIENT_UID"]), ("Reload", "0"))
+
+    def test_journalctl_explains(self):
+        machine.run("journalctl", "--update-catalog")
+        ctl("create", "units/explained", "4096")
+        machine.run("journalctl", "--sync")
+        match = f"MESSAGE_ID={REGION_CREATED}"
+        explained = machine.run("journalctl", "-x", "--no-pager", match, "SHMREG_REGION=units/explained").stdout
+        self.assertIn("Subject: Region units/explained was created", explained)
 
     def set_watchdog(self, seconds):
         content = f"[Service]\nWatchdogSec={seconds}\n"

@@ -128,10 +128,10 @@ START_TEST(the_journal_gets_fields) {
     pipe = redirect_stderr();
     name_journal_stream();
     log_open(false);
-    log_write(
-        LOG_NOTICE,
-        ABOUT(.kind = LOG_REGION_REAPED, .region = "a/b", .client_pid = 42, .client_uid = 20001),
-        "region '%s' was reaped", "a/b");
+    log_write(LOG_NOTICE,
+              ABOUT(.kind = LOG_REGION_REAPED, .region = "a/b", .reason = "why\nSHMREG_REGION=c",
+                    .client = &(struct log_client){20001, 42, "x.service", true}),
+              "region '%s' was reaped", "a/b");
     ck_assert_str_eq(written(pipe), "");
     n = read(journal, entry + 1, sizeof(entry) - 2);
     ck_assert_int_gt(n, 0);
@@ -143,6 +143,9 @@ START_TEST(the_journal_gets_fields) {
     expect_field(entry, "SHMREG_REGION=a/b");
     expect_field(entry, "SHMREG_CLIENT_PID=42");
     expect_field(entry, "SHMREG_CLIENT_UID=20001");
+    expect_field(entry, "SHMREG_CLIENT_UNIT=x.service");
+    expect_field(entry, "SHMREG_ADMINISTRATOR=yes");
+    expect_field(entry, "SHMREG_REASON=why?SHMREG_REGION=c");
 
     log_info("plain");
     n = read(journal, entry + 1, sizeof(entry) - 2);
