@@ -1,0 +1,28 @@
+/*
+ * Recount: every account of a quota against a count of all that is there
+ *
+ * Regions, their versions and sync blocks, stages, attachments and connections are found one by one.
+ * What a region takes is charged to whoever made it, which no charge and no record is asked for.
+ */
+#pragma once
+
+#include "daemon/core/manager.h"
+
+#define MAKERS_MAX 32768
+
+/* Who made what has the id: a region, or the stage that it was. */
+struct maker {
+    uint64_t id;
+    uid_t uid;
+    const char *unit;
+};
+
+struct makers {
+    uid_t uid; /* who has acted since the last count, and made what is new */
+    const char *unit;
+    struct maker made[MAKERS_MAX];
+    size_t count;
+};
+
+/* Fails unless every account is what there is, and what there is has its accounts. */
+void recount_check(struct manager *manager, struct makers *makers);
