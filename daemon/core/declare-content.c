@@ -9,6 +9,7 @@
 #include "daemon/core/declare-private.h"
 
 #include "daemon/core/copy.h"
+#include "daemon/core/disk.h"
 #include "daemon/core/durability.h"
 #include "daemon/core/manager-private.h"
 #include "daemon/core/stage.h"
@@ -29,16 +30,16 @@ struct load {
     struct declarations *declarations;
     const struct declared *declared; /* gone with its configuration once the load is cancelled */
     char *path;
-    int from, to;
-    struct stat status; /* of the file, before it is read */
+    int to;
+    struct stat status; /* of the file, as it was looked at */
     struct stage *stage;
     bool syncs;
-    struct error error; /* of the worker */
+    struct disk_wait *wait; /* NULL: for a worker, and not for the disk */
+    struct error error;     /* of the worker */
 };
 
 static void load_free(struct load *load) {
     cleanup_stage_free(&load->stage);
-    close_fd(&load->from);
     close_fd(&load->to);
     free(load->path);
     free(load);
@@ -88,38 +89,48 @@ static int open_file(const char *path) {
     return fd;
 }
 
+/* Opened and closed by workers only: a file system may have either wait for ever. */
+static int open_content(struct load *load, struct stat *ret) {
+    _cleanup_close_ int fd = open_file(load->path);
+
+    if (fd == -ELOOP)
+        return error_set(&load->error, fd, "%s: a part of the path is a symbolic link", load->path);
+    if (fd < 0)
+        return error_set(&load->error, fd, "cannot open %s: %s", load->path, strerror(-fd));
+    if (fstat(fd, ret) < 0)
+        return error_set(&load->error, -errno, "cannot read %s: %s", load->path, strerror(errno));
+    if (!S_ISREG(ret->st_mode))
+        return error_set(&load->error, -EINVAL, "%s is not a regular file", load->path);
+    return steal_fd(&fd);
+}
+
 static void look(struct job *job) {
     struct load *load = (struct load *)job;
+    _cleanup_close_ int fd = open_content(load, &load->status);
 
-    load->from = open_file(load->path);
-    if (load->from == -ELOOP)
-        error_set(&load->error, -ELOOP, "%s: a part of the path is a symbolic link", load->path);
-    else if (load->from < 0)
-        error_set(&load->error, load->from, "cannot open %s: %s", load->path,
-                  strerror(-load->from));
-    else if (fstat(load->from, &load->status) < 0)
-        error_set(&load->error, -errno, "cannot read %s: %s", load->path, strerror(errno));
-    else if (!S_ISREG(load->status.st_mode))
-        error_set(&load->error, -EINVAL, "%s is not a regular file", load->path);
+    (void)fd;
+}
+
+static bool is_same(const struct stat *a, const struct stat *b) {
+    char first[STAMP_MAX], second[STAMP_MAX];
+
+    stamp_of(a, first);
+    stamp_of(b, second);
+    return strcmp(first, second) == 0;
 }
 
 /* What was written to while it was read may be half of this and half of that. */
-static bool is_unchanged(const struct load *load) {
-    char before[STAMP_MAX], after[STAMP_MAX];
-    struct stat status;
-
-    if (fstat(load->from, &status) < 0)
-        return false;
-    stamp_of(&load->status, before);
-    stamp_of(&status, after);
-    return strcmp(before, after) == 0;
-}
-
 static void copy(struct job *job) {
     struct load *load = (struct load *)job;
-    int r = copy_content(load->from, load->to, (uint64_t)load->status.st_size, job, &load->error);
+    struct stat before, after;
+    _cleanup_close_ int from = open_content(load, &before);
+    int r;
 
-    if (r == -EUCLEAN || (r == 0 && !is_unchanged(load)))
+    if (from < 0)
+        return;
+    r = copy_content(from, load->to, (uint64_t)load->status.st_size, job, &load->error);
+    if (r == -EUCLEAN || (r == 0 && (!is_same(&before, &load->status) || fstat(from, &after) < 0 ||
+                                     !is_same(&after, &before))))
         r = error_set(&load->error, -EBUSY,
                       "%s was changed while it was read: it is left to the next reload",
                       load->path);
@@ -140,7 +151,19 @@ static void fail(struct load *load, const struct error *error) {
     forget(load);
 }
 
-static void publish(struct load *load) {
+/* Goes on with @next when the disk has answered. */
+static void await_disk(struct load *load, void (*next)(void *data)) {
+    struct error error;
+    int r = manager_await_disk(load->declarations->manager, next, load, &load->wait);
+
+    if (r == 0)
+        return;
+    error_set(&error, r, "cannot start a worker: %s", strerror(-r));
+    fail(load, &error);
+}
+
+static void publish(void *data) {
+    struct load *load = data;
     struct manager *manager = load->declarations->manager;
     const struct declared *declared = load->declared;
     struct caller maker = declare_maker(load->declared);
@@ -150,6 +173,8 @@ static void publish(struct load *load) {
     struct error error;
     uint32_t version;
 
+    load->wait = NULL;
+    load->stage->segment->synced = load->syncs;
     if (manager_publish(manager, &maker, steal_pointer(load->stage), 0, &version, &error) < 0) {
         fail(load, &error);
         return;
@@ -168,6 +193,9 @@ static void on_copied(struct job *job) {
         load_free(load);
     else if (load->error.code < 0)
         fail(load, &load->error);
+    else if (load->stage->segment->backing == BACKING_FILE &&
+             disk_check(load->declarations->manager->places.disk, NULL) < 0)
+        await_disk(load, publish);
     else
         publish(load);
 }
@@ -208,11 +236,26 @@ static int start(struct load *load, struct error *error) {
     return r < 0 ? error_set(error, r, "cannot start a worker: %s", strerror(-r)) : 0;
 }
 
+static void stage_and_copy(void *data) {
+    struct load *load = data;
+    struct error error;
+    int r = make_stage(load, &error);
+
+    load->wait = NULL;
+    load->job.run = copy;
+    load->job.done = on_copied;
+    if (r == 0)
+        r = start(load, &error);
+    if (r == -EINPROGRESS)
+        await_disk(load, stage_and_copy);
+    else if (r < 0)
+        fail(load, &error);
+}
+
 static void on_looked(struct job *job) {
     struct load *load = (struct load *)job;
     struct region *region;
     char stamp[STAMP_MAX];
-    struct error error;
 
     if (job_is_cancelled(job)) {
         load_free(load);
@@ -229,12 +272,10 @@ static void on_looked(struct job *job) {
         forget(load);
         return;
     }
-    load->job.run = copy;
-    load->job.done = on_copied;
     if (load->error.code < 0)
         fail(load, &load->error);
-    else if (make_stage(load, &error) < 0 || start(load, &error) < 0)
-        fail(load, &error);
+    else
+        stage_and_copy(load);
 }
 
 static int begin(struct declarations *declarations, const struct declared *declared,
@@ -249,7 +290,6 @@ static int begin(struct declarations *declarations, const struct declared *decla
         .declarations = declarations,
         .declared = declared,
         .path = strdup(declared->content),
-        .from = -1,
         .to = -1,
     };
     if (!load->path)
@@ -270,8 +310,8 @@ void declare_load(struct declarations *declarations, const struct declared *decl
 }
 
 unsigned declarations_n_loading(const struct declarations *declarations) {
+    unsigned count = declarations->wait ? 1 : 0;
     const struct load *load;
-    unsigned count = 0;
 
     LIST_FOREACH (load, &declarations->loads, link)
         count++;
@@ -284,5 +324,9 @@ void declare_cancel_loads(struct declarations *declarations) {
     while ((load = LIST_FIRST(&declarations->loads))) {
         LIST_REMOVE(load, link);
         job_cancel(&load->job);
+        if (load->wait) {
+            disk_wait_cancel(load->wait);
+            load_free(load);
+        }
     }
 }

@@ -148,7 +148,7 @@ static bool apply(struct declarations *declarations, const struct change *change
 
     if (!appliers[key].apply || appliers[key].apply(change, &error) == 0)
         return true;
-    declare_report(declarations, change->declared, key, "%s", error.text);
+    declare_fail(declarations, change->declared, key, &error);
     return false;
 }
 
@@ -209,7 +209,7 @@ void declare_remember(struct declarations *declarations, struct region *region,
     if (stamp)
         region->loaded = loaded;
     if (manager_record(declarations->manager, region, &error) < 0) {
-        declare_report(declarations, declared, DECLARED_NAME, "%s", error.text);
+        declare_fail(declarations, declared, DECLARED_NAME, &error);
         region->declared = old;
         region->loaded = old_loaded;
         return;

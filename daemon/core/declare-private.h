@@ -13,6 +13,7 @@ struct declarations {
     struct manager *manager;
     struct workers *workers; /* may be stuck with somebody's file; NULL before there is content */
     LIST_HEAD(, load) loads;
+    struct disk_wait *wait; /* for what only changes regions; NULL: nothing has to */
     STAILQ_HEAD(, problem) problems;
     LIST_HEAD(, declare_waiter) waiters;
 };
@@ -29,6 +30,10 @@ __attribute__((format(printf, 4, 5))) void declare_report(struct declarations *d
                                                           const struct declared *declared,
                                                           enum declared_key key, const char *format,
                                                           ...);
+
+/* The key could not be applied. What the disk keeps from it is tried again when that has answered. */
+void declare_fail(struct declarations *declarations, const struct declared *declared,
+                  enum declared_key key, const struct error *error);
 
 /* Whether the region, NULL for none, is the declaration's to change; else it is a problem. */
 bool declare_may_change(struct declarations *declarations, const struct region *region,

@@ -43,6 +43,7 @@ void declare_waiter_stop(struct declare_waiter *waiter) {
 void declare_settle(struct declarations *declarations) {
     struct declare_waiter *waiter;
 
-    while (LIST_EMPTY(&declarations->loads) && (waiter = LIST_FIRST(&declarations->waiters)))
+    while (declarations_n_loading(declarations) == 0 &&
+           (waiter = LIST_FIRST(&declarations->waiters)))
         end(waiter);
 }

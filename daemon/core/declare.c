@@ -4,6 +4,7 @@
  */
 #include "daemon/core/declare-private.h"
 
+#include "daemon/core/disk.h"
 #include "daemon/core/manager-private.h"
 #include "daemon/core/policy.h"
 #include "daemon/ground/log.h"
@@ -89,15 +90,22 @@ static void forget_problems(struct declarations *declarations) {
 
 void declarations_free(struct declarations *declarations) {
     declare_cancel_loads(declarations);
+    if (declarations->wait)
+        disk_wait_cancel(declarations->wait);
     cleanup_workers_free(&declarations->workers);
     forget_problems(declarations);
     free(declarations);
 }
 
+/* Once, though what the disk has kept waiting may meet it again. */
 static void add_problem(struct declarations *declarations, const char *region, const char *text) {
     size_t size = strlen(text) + 1;
-    struct problem *problem = malloc(sizeof(*problem) + size);
+    struct problem *problem;
 
+    STAILQ_FOREACH (problem, &declarations->problems, link)
+        if (strcmp(problem->text, text) == 0)
+            return;
+    problem = malloc(sizeof(*problem) + size);
     log_write(LOG_WARNING, ABOUT(.region = region), "%s", text);
     if (!problem)
         return;
@@ -146,7 +154,7 @@ static void create(struct declarations *declarations, const struct declared *dec
     struct error error;
 
     if (manager_create(declarations->manager, &maker, NULL, &spec, &region, &error) < 0)
-        declare_report(declarations, declared, DECLARED_NAME, "%s", error.text);
+        declare_fail(declarations, declared, DECLARED_NAME, &error);
     else
         declare_remember(declarations, region, declared, declared->keys, NULL);
 }
@@ -154,15 +162,35 @@ static void create(struct declarations *declarations, const struct declared *dec
 static void apply(struct declarations *declarations, const struct declared *declared) {
     struct region *region = manager_lookup(declarations->manager, declared->name);
 
-    if (!declare_may_change(declarations, region, declared))
-        return;
     if (region)
         declare_keys(declarations, region, declared,
                      declared->content ? DECLARE_BUT_CONTENT : DECLARE_ALL);
-    if (declared->content)
-        declare_load(declarations, declared);
-    else if (!region)
+    else if (!declared->content)
         create(declarations, declared);
+}
+
+/* Once more, in order to do what was not done; content is being loaded all the time. */
+static void on_disk_answered(void *data) {
+    struct declarations *declarations = data;
+    const struct config *config = declarations->manager->config;
+
+    declarations->wait = NULL;
+    for (size_t i = 0; i < config->n_declared; i++) {
+        const struct declared *declared = &config->declared[i];
+        struct region *region = manager_lookup(declarations->manager, declared->name);
+
+        if (!region || region->declared || region->access.owner_uid == declared->owner)
+            apply(declarations, declared);
+    }
+    declare_settle(declarations);
+}
+
+void declare_fail(struct declarations *declarations, const struct declared *declared,
+                  enum declared_key key, const struct error *error) {
+    if (error->code != -EINPROGRESS ||
+        (!declarations->wait && manager_await_disk(declarations->manager, on_disk_answered,
+                                                   declarations, &declarations->wait) < 0))
+        declare_report(declarations, declared, key, "%s", error->text);
 }
 
 static int report_undeclared(void *data, struct region *region) {
@@ -183,8 +211,16 @@ void declarations_apply(struct declarations *declarations) {
 
     declare_cancel_loads(declarations);
     forget_problems(declarations);
-    for (size_t i = 0; i < config->n_declared; i++)
-        apply(declarations, &config->declared[i]);
+    for (size_t i = 0; i < config->n_declared; i++) {
+        const struct declared *declared = &config->declared[i];
+
+        if (!declare_may_change(declarations, manager_lookup(declarations->manager, declared->name),
+                                declared))
+            continue;
+        apply(declarations, declared);
+        if (declared->content)
+            declare_load(declarations, declared);
+    }
     manager_each_region(declarations->manager, report_undeclared, declarations);
     declare_settle(declarations);
 }

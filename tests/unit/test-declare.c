@@ -4,6 +4,7 @@
  */
 #include "daemon/core/declare.h"
 
+#include "daemon/core/disk.h"
 #include "daemon/core/manager-private.h"
 #include "daemon/ground/config.h"
 #include "tests/unit/world.h"
@@ -46,18 +47,22 @@ static bool is_loaded(struct world *world, void *data) {
     return declarations_n_loading(manager_declarations(world->manager)) == 0;
 }
 
-/* A reload with these files, until all is loaded. */
-static void reload(struct world *world, const char *const texts[FILES_MAX]) {
+/* A reload with these files, of which content may still be loaded; or until all is. */
+static void begin_reload(struct world *world, const char *const texts[FILES_MAX]) {
     struct config old = world->config, *new = declare(world, texts);
 
     world->config.declared = new->declared;
     world->config.n_declared = new->n_declared;
     manager_configure(world->manager, &world->config);
-    world_wait(world, is_loaded, NULL);
     for (size_t i = 0; i < old.n_declared; i++)
         declared_deinit(&old.declared[i]);
     free(old.declared);
     free(new);
+}
+
+static void reload(struct world *world, const char *const texts[FILES_MAX]) {
+    begin_reload(world, texts);
+    world_wait(world, is_loaded, NULL);
 }
 
 static void reload_one(struct world *world, const char *text) {
@@ -404,17 +409,8 @@ START_TEST(a_reload_gives_up_what_is_being_loaded) {
     write_file(path, "content");
     snprintf(text, sizeof(text), "{\"name\": \"a\", \"content\": \"%s\", \"size\": \"1M\"}", path);
     for (unsigned i = 0; i < 20; i++) {
-        struct config *config = declare(&world, (const char *const[FILES_MAX]){text});
-        struct config old = world.config;
-
-        world.config.declared = config->declared;
-        world.config.n_declared = config->n_declared;
-        manager_configure(world.manager, &world.config);
+        begin_reload(&world, (const char *const[FILES_MAX]){text});
         world_settle(&world);
-        for (size_t j = 0; j < old.n_declared; j++)
-            declared_deinit(&old.declared[j]);
-        free(old.declared);
-        free(config);
     }
     world_wait(&world, is_loaded, NULL);
     expect_problems(&world, "");
@@ -428,6 +424,59 @@ START_TEST(a_reload_gives_up_what_is_being_loaded) {
     manager_declare(world.manager);
     world_wait(&world, is_loaded, NULL);
     world_expect_segments(&world, 1, 0);
+    deinit(&world);
+}
+END_TEST
+
+/* A job that waits for the disk, until there is something in the pipe. */
+struct stuck {
+    struct job job;
+    int pipe;
+    bool done;
+};
+
+static void wait_for_disk(struct job *job) {
+    struct stuck *stuck = (struct stuck *)job;
+    char byte;
+
+    ck_assert_int_eq(read(stuck->pipe, &byte, 1), 1);
+}
+
+static void note(struct job *job) {
+    ((struct stuck *)job)->done = true;
+}
+
+START_TEST(what_waits_for_the_disk_is_done_when_it_answers) {
+    struct stuck stuck[2]; /* there are no more workers for the disk */
+    const char *texts[FILES_MAX] = {NULL, "{\"name\": \"b\", \"size\": 1, \"backing\": \"file\"}",
+                                    "{\"name\": \"c\", \"size\": 1}"};
+    char path[WORLD_PATH_MAX + 16], text[256];
+    struct world world;
+    int pipe[2];
+
+    world_init(&world);
+    snprintf(path, sizeof(path), "%s/content", world.directory);
+    write_file(path, "content");
+    reload_one(&world, "{\"name\": \"d\", \"size\": 1}"); /* ids are reserved on disk */
+    snprintf(text, sizeof(text), "{\"name\": \"a\", \"content\": \"%s\", \"backing\": \"file\"}",
+             path);
+    texts[0] = text;
+    ck_assert_int_eq(pipe2(pipe, O_CLOEXEC), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(stuck); i++) {
+        stuck[i] = (struct stuck){.job = {.run = wait_for_disk, .done = note}, .pipe = pipe[0]};
+        ck_assert_int_eq(disk_start(world.manager->places.disk, &stuck[i].job), 0);
+    }
+    begin_reload(&world, texts);
+    world_settle(&world);
+    ck_assert(!world_has(&world, "a") && !world_has(&world, "b") && world_has(&world, "c"));
+    ck_assert_int_eq(write(pipe[1], "ab", 2), 2);
+    world_wait(&world, is_loaded, NULL);
+    expect_problems(&world, "region 'd' is not declared any more, and stays as it is (lifetime "
+                            "persistent)\n");
+    world_expect_content(&world, "a", "content");
+    ck_assert(world_has(&world, "b") && stuck[0].done && stuck[1].done);
+    ck_assert_ptr_nonnull(find(&world, "b")->declared);
+    ck_assert_int_eq(close(pipe[0]) | close(pipe[1]), 0);
     deinit(&world);
 }
 END_TEST
@@ -451,4 +500,4 @@ SUITE_MAIN("declare", what_is_declared_is_there, a_restart_changes_nothing,
            the_region_of_another_is_left_alone, limits_hold_for_the_owner,
            what_is_not_declared_any_more_stays, content_is_loaded_once_for_each_change_of_the_file,
            what_is_no_content_is_a_problem, a_reload_gives_up_what_is_being_loaded,
-           what_cannot_be_is_a_mistake);
+           what_waits_for_the_disk_is_done_when_it_answers, what_cannot_be_is_a_mistake);
