@@ -16,7 +16,7 @@
 #define THREADS 2u
 
 /* For jobs that do not come back, as those that wait for a disk. */
-#define PATIENCE_SEC 5
+#define PATIENCE_SEC 3
 
 TAILQ_HEAD(jobs, job);
 
