@@ -11,6 +11,9 @@
 #include <errno.h>
 #include <string.h>
 
+/* Of what others have made, with a line of the log each. */
+#define FOREIGN_NAMED_MAX 10u
+
 static int add_segment(struct inventory *inventory, const struct segment *segment) {
     return segment ? inventory_add(inventory, segment) : 0;
 }
@@ -31,17 +34,22 @@ static int add_stages(void *data, struct client *client) {
     return r;
 }
 
+/* Anybody may make as many as he likes. */
+static void report_foreign(unsigned *n_foreign, const char *name) {
+    if (++*n_foreign <= FOREIGN_NAMED_MAX)
+        log_warning("%s is left alone: it has the name of a segment, but another type, owner or "
+                    "mode",
+                    name);
+}
+
 static int sweep_stray(void *data, const struct stray *stray) {
-    (void)data;
     switch (stray->kind) {
     case STRAY_DOUBTFUL:
         log_write(LOG_WARNING, ABOUT(.kind = LOG_RECORD_QUARANTINED),
                   "segment %s is left alone: its record may be in quarantine", stray->name);
         break;
     case STRAY_FOREIGN:
-        log_warning("%s is left alone: it has the name of a segment, but another type, owner or "
-                    "mode",
-                    stray->name);
+        report_foreign(data, stray->name);
         break;
     case STRAY_ORPHAN:
         log_write(LOG_NOTICE, ABOUT(.kind = LOG_ORPHAN_REAPED),
@@ -73,6 +81,7 @@ int sweep(struct manager *manager, const struct fdstore *fdstore, struct error *
         .volatile_registry = manager->volatile_registry,
         .durable_registry = manager->durable_registry,
     };
+    unsigned n_foreign = 0;
     int r = manager_each_region(manager, add_region, &inventory);
 
     if (r == 0)
@@ -80,5 +89,9 @@ int sweep(struct manager *manager, const struct fdstore *fdstore, struct error *
     if (r < 0)
         return error_set(error, r, "no memory to list the segments");
     sweep_fdstore(&inventory, fdstore);
-    return inventory_each_stray(&inventory, sweep_stray, NULL, error);
+    r = inventory_each_stray(&inventory, sweep_stray, &n_foreign, error);
+    if (n_foreign > FOREIGN_NAMED_MAX)
+        log_warning("and %u more objects that have names of segments",
+                    n_foreign - FOREIGN_NAMED_MAX);
+    return r;
 }

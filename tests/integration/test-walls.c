@@ -218,6 +218,7 @@ static void own(int channel, void *data) {
         fill(shmreg_data(region), SIZE, 1);
     channel_say(channel);
     channel_hear(channel);
+    expect_ok(shmreg_destroy(conn, "region"));
     shmreg_disconnect(conn);
 }
 
@@ -259,14 +260,14 @@ static void run_beside_owner(uid_t uid, child_function function) {
 }
 
 START_TEST(test_a_reader) {
-    backing = _i;
-    run_beside_owner(READER, attack_as_reader);
+    for (backing = 0; backing < BACKINGS; backing++)
+        run_beside_owner(READER, attack_as_reader);
 }
 END_TEST
 
 START_TEST(test_a_writer) {
-    backing = _i;
-    run_beside_owner(WRITER, attack_as_writer);
+    for (backing = 0; backing < ADOPTED; backing++)
+        run_beside_owner(WRITER, attack_as_writer);
 }
 END_TEST
 
@@ -345,10 +346,13 @@ static void attack_the_sync_block(int channel, void *data) {
 START_TEST(test_the_sync_block) {
     shmreg_conn *conn = connect_to(&daemon_);
 
-    create_region(
-        conn, "region", SIZE,
-        SHMREG_OPTIONS(.backing = backings[_i], .acl = RULES, .flags = SHMREG_SYNC_BLOCK));
-    run_as(USER(READER), attack_the_sync_block, NULL);
+    for (backing = 0; backing < ADOPTED; backing++) {
+        create_region(
+            conn, "region", SIZE,
+            SHMREG_OPTIONS(.backing = backings[backing], .acl = RULES, .flags = SHMREG_SYNC_BLOCK));
+        run_as(USER(READER), attack_the_sync_block, NULL);
+        expect_ok(shmreg_destroy(conn, "region"));
+    }
     shmreg_disconnect(conn);
 }
 END_TEST
@@ -358,10 +362,10 @@ int main(void) {
 
     tcase_add_checked_fixture(walls, setup, teardown);
     tcase_set_timeout(walls, 30);
-    tcase_add_loop_test(walls, test_a_reader, 0, BACKINGS);
-    tcase_add_loop_test(walls, test_a_writer, 0, ADOPTED);
+    tcase_add_test(walls, test_a_reader);
+    tcase_add_test(walls, test_a_writer);
     tcase_add_test(walls, test_a_reader_of_adopted_memory_that_is_open_to_all);
     tcase_add_test(walls, test_the_status_page);
-    tcase_add_loop_test(walls, test_the_sync_block, 0, ADOPTED);
+    tcase_add_test(walls, test_the_sync_block);
     return sandbox_run("walls", &walls, 1);
 }
