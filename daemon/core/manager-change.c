@@ -137,6 +137,7 @@ int manager_set_owner(struct manager *manager, const struct caller *caller, cons
     const struct access *old;
     struct region *region;
     struct access new;
+    char what[96];
     int r = manager_find_with(manager, caller, name, RIGHT_MANAGE, &region, error);
 
     if (r < 0)
@@ -150,12 +151,15 @@ int manager_set_owner(struct manager *manager, const struct caller *caller, cons
     if (r < 0)
         return r;
     new.namespace_uid = old->namespace_uid;
+    snprintf(what, sizeof(what), "owner %u:%u instead of %u:%u", uid, gid, old->owner_uid,
+             old->owner_gid);
     r = give(region, &new, error);
     if (r < 0) {
         access_deinit(&new);
         return r;
     }
-    manager_announce_change(manager, region, caller, "owner");
+    manager_audit_changed(manager, region, caller, LOG_RIGHTS_CHANGED, what);
+    manager_notify(manager, REGION_CHANGED, region, "owner");
     return 0;
 }
 
