@@ -271,6 +271,27 @@ START_TEST(test_a_daemon_that_cannot_end_is_replaced) {
 }
 END_TEST
 
+/* After SIGKILL it has not: nothing but the end of the server helps. */
+START_TEST(test_a_daemon_that_is_killed_and_cannot_end) {
+    struct fuse_server server;
+    struct child hostile;
+    int r = fuse_start(&server);
+
+    if (r < 0)
+        return;
+    hostile = child_start(USER(HOSTILE), adopt_one, &server);
+    channel_hear(hostile.channel);
+    ck_assert_int_eq(kill(daemon_.pid, SIGKILL), 0);
+    ck_assert(!has_let_go(NULL));
+    ck_assert_int_eq(waitpid(daemon_.pid, NULL, WNOHANG), 0);
+    fuse_stop(&server);
+    ck_assert_int_eq(waitpid(daemon_.pid, NULL, 0), daemon_.pid);
+    daemon_launch(&daemon_);
+    channel_say(hostile.channel);
+    child_finish(&hostile);
+}
+END_TEST
+
 /* Cut, sealed, or emptied behind everyone's back: each is an error or zeroes to whoever looks. */
 START_TEST(test_adopted_memory_that_changes_later) {
     int fd = memfd_create("changes", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -304,6 +325,7 @@ int main(void) {
     tcase_add_test(hostile, test_descriptors_in_flight_are_their_senders);
     tcase_add_test(hostile, test_files_that_never_close);
     tcase_add_test(hostile, test_a_daemon_that_cannot_end_is_replaced);
+    tcase_add_test(hostile, test_a_daemon_that_is_killed_and_cannot_end);
     tcase_add_test(hostile, test_adopted_memory_that_changes_later);
     return sandbox_run("hostile-descriptors", &hostile, 1);
 }
