@@ -3,6 +3,8 @@
  */
 #include "daemon/core/account.h"
 
+#include "daemon/core/clock.h"
+
 #include <errno.h>
 #include <search.h>
 #include <stdio.h>
@@ -15,6 +17,7 @@ struct accounts {
     struct account *namespaces; /* in the order of the configuration's */
     size_t n_namespaces;
     void *members; /* tsearch(3) tree of users and units */
+    TAILQ_HEAD(, account) idle;
 };
 
 static int compare(const void *a, const void *b) {
@@ -57,8 +60,10 @@ static int make_namespaces(const struct config *config, struct account **ret) {
 static void set_limits(const void *node, VISIT visit, void *config) {
     struct account *account = *(struct account *const *)node;
 
-    if (visit == postorder || visit == leaf)
-        account->limits = find_limits(config, account);
+    if (visit != postorder && visit != leaf)
+        return;
+    account->limits = find_limits(config, account);
+    account->rate = (struct rate){0};
 }
 
 int accounts_configure(struct accounts *accounts, const struct config *config) {
@@ -72,6 +77,7 @@ int accounts_configure(struct accounts *accounts, const struct config *config) {
     accounts->n_namespaces = config->n_namespaces;
     accounts->config = config;
     accounts->total.limits = &config->total;
+    accounts->total.rate = (struct rate){0};
     twalk_r(accounts->members, set_limits, (void *)config);
     return 0;
 }
@@ -83,6 +89,7 @@ int accounts_new(const struct config *config, struct accounts **ret) {
     if (!accounts)
         return -ENOMEM;
     accounts->total.kind = ACCOUNT_TOTAL;
+    TAILQ_INIT(&accounts->idle);
     r = accounts_configure(accounts, config);
     if (r < 0)
         return r;
@@ -90,7 +97,16 @@ int accounts_new(const struct config *config, struct accounts **ret) {
     return 0;
 }
 
+static void account_free(struct accounts *accounts, struct account *account) {
+    if (account->is_idle)
+        TAILQ_REMOVE(&accounts->idle, account, idle);
+    tdelete(account, &accounts->members, compare);
+    free(account);
+}
+
 void accounts_free(struct accounts *accounts) {
+    while (!TAILQ_EMPTY(&accounts->idle))
+        account_free(accounts, TAILQ_FIRST(&accounts->idle));
     free(accounts->namespaces);
     free(accounts);
 }
@@ -105,8 +121,12 @@ static struct account *get(struct accounts *accounts, const struct account *key)
     size_t room = key->name ? strlen(key->name) + 1 : 0;
     struct account *account = find(accounts, key);
 
-    if (account)
+    if (account && account->is_idle)
+        TAILQ_REMOVE(&accounts->idle, account, idle);
+    if (account) {
+        account->is_idle = false;
         return account;
+    }
     account = malloc(sizeof(*account) + room);
     if (!account)
         return NULL;
@@ -137,11 +157,26 @@ struct account *accounts_find_namespace(const struct accounts *accounts, const c
     return namespace ? &accounts->namespaces[namespace - first] : NULL;
 }
 
+/* Those whose rate is nothing to be remembered by now. They wait in the order in which they came, so
+ * one may stay for a while behind another. */
+static void free_idle(struct accounts *accounts) {
+    struct account *account;
+
+    while ((account = TAILQ_FIRST(&accounts->idle)) && account->rate.full_nsec <= boottime_nsec())
+        account_free(accounts, account);
+}
+
+/* Who comes again at once has no fresh allowance of requests. */
 void account_settle(struct accounts *accounts, struct account *account) {
     if (account->n_charges > 0 || account->kind == ACCOUNT_NAMESPACE)
         return;
-    tdelete(account, &accounts->members, compare);
-    free(account);
+    free_idle(accounts);
+    if (account->rate.full_nsec == 0 || account->rate.full_nsec <= boottime_nsec()) {
+        account_free(accounts, account);
+        return;
+    }
+    account->is_idle = true;
+    TAILQ_INSERT_TAIL(&accounts->idle, account, idle);
 }
 
 const struct account *accounts_total(const struct accounts *accounts) {

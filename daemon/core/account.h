@@ -9,8 +9,10 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 #include <sys/types.h>
 
+#include "daemon/core/rate.h"
 #include "daemon/ground/config.h"
 
 enum account_kind { ACCOUNT_TOTAL, ACCOUNT_USER, ACCOUNT_UNIT, ACCOUNT_NAMESPACE };
@@ -23,6 +25,9 @@ struct account {
     struct account *parent;      /* that it is part of; NULL: of none */
     uint64_t used[LIMIT_KIND_COUNT];
     unsigned n_charges; /* that name this account; one of a user or a unit goes with the last */
+    struct rate rate;   /* of its requests: what was taken is remembered without a charge, too */
+    bool is_idle;       /* that is what it is for, */
+    TAILQ_ENTRY(account) idle; /* among others */
 };
 
 struct accounts;

@@ -20,6 +20,10 @@ static inline uint64_t boottime_usec(void) {
     return clock_usec(CLOCK_BOOTTIME);
 }
 
+static inline uint64_t boottime_nsec(void) {
+    return boottime_usec() * 1000;
+}
+
 static inline int64_t realtime_usec(void) {
     return (int64_t)clock_usec(CLOCK_REALTIME);
 }

@@ -3,6 +3,8 @@
  */
 #include "daemon/core/quota.h"
 
+#include "daemon/core/clock.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,16 +137,19 @@ static size_t find_excesses(const struct charge *charge, uint64_t more,
     return count;
 }
 
+static int code_of(const struct account *full) {
+    return full->kind == ACCOUNT_TOTAL ? -ENOSPC : -EDQUOT;
+}
+
 static int refusal(const struct quota_excess *excess, uint64_t more, struct error *error) {
     const struct account *full = excess->account;
     char text[ACCOUNT_TEXT_MAX];
 
     account_describe(full, text);
-    return error_set(error, full->kind == ACCOUNT_TOTAL ? -ENOSPC : -EDQUOT,
-                     "limit on %s of %s: %llu of %llu in use, %llu more asked for",
-                     limit_word(excess->kind), text, (unsigned long long)full->used[excess->kind],
-                     (unsigned long long)account_limit(full, excess->kind),
-                     (unsigned long long)more);
+    return error_set(
+        error, code_of(full), "limit on %s of %s: %llu of %llu in use, %llu more asked for",
+        limit_word(excess->kind), text, (unsigned long long)full->used[excess->kind],
+        (unsigned long long)account_limit(full, excess->kind), (unsigned long long)more);
 }
 
 /* Whether something was given back for it. */
@@ -210,6 +215,40 @@ uint64_t charge_relieves(const struct charge *charge, const struct quota_excess 
     for (unsigned i = 0; i < OF_COUNT; i++)
         if (account_contains(excess->account, charge->account[i]))
             return charge->amount;
+    return 0;
+}
+
+static int refuse_request(const struct account *account, uint64_t wait_nsec, struct error *error) {
+    char text[ACCOUNT_TEXT_MAX];
+
+    account_describe(account, text);
+    return error_set(error, code_of(account),
+                     "limit on requests of %s: %llu a second, %llu at once; there will be room for "
+                     "one in %llu ms",
+                     text, (unsigned long long)account->limits->rate,
+                     (unsigned long long)rate_burst(account->limits),
+                     (unsigned long long)(wait_nsec / 1000000 + 1));
+}
+
+int charge_request(const struct charge *connection, bool always, struct error *error) {
+    struct account *limited[OF_COUNT + 1], *account;
+    uint64_t now, wait;
+    size_t count = 0;
+
+    for (unsigned i = 0; i < OF_COUNT; i++)
+        for (account = connection->account[i]; account; account = account->parent)
+            if (account->limits && account->limits->rate != 0)
+                limited[count++] = account;
+    if (count == 0)
+        return 0;
+    now = boottime_nsec();
+    for (size_t i = 0; i < count && !always; i++) {
+        wait = rate_wait_nsec(&limited[i]->rate, limited[i]->limits, now);
+        if (wait > 0)
+            return refuse_request(limited[i], wait, error);
+    }
+    for (size_t i = 0; i < count; i++)
+        rate_take(&limited[i]->rate, limited[i]->limits, now);
     return 0;
 }
 

@@ -71,6 +71,13 @@ int quota_charge_existing(struct quota *quota, const struct payer *payer, enum l
 void charge_release(struct charge *charge);
 DEFINE_CLEANUP(struct charge *, charge_release);
 
+/*
+ * Counts a request that comes by the connection of the charge. Returns 0; -EDQUOT or -ENOSPC, as
+ * quota_charge(), when there have been too many lately: then it is not counted. With @always it is
+ * counted, and never refused.
+ */
+int charge_request(const struct charge *connection, bool always, struct error *error);
+
 /* Whom it is charged to; the texts are the charge's. */
 struct payer charge_payer(const struct charge *charge);
 uint64_t charge_amount(const struct charge *charge);

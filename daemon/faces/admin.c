@@ -78,13 +78,17 @@ static void on_call(void *data, const struct varlink_call *call) {
     struct error error = {0};
     int r = connection->charge ? 0 : charge_connection(connection, &error);
 
-    if (r == 0) {
-        forget_deadline(connection);
-        admin_call(connection, call);
-    } else {
+    if (r < 0) {
         admin_fail(call, r, &error);
         varlink_connection_finish(connection->varlink);
+        return;
     }
+    forget_deadline(connection);
+    r = charge_request(connection->charge, false, &error);
+    if (r < 0)
+        admin_fail(call, r, &error);
+    else
+        admin_call(connection, call);
 }
 
 static void on_ended(void *data, const char *why) {

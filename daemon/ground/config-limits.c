@@ -33,11 +33,34 @@ static int read_bytes(struct reader *reader, const json_t *value, void *target) 
     return read_limit(reader, value, target);
 }
 
+/* So many that a bucket of them can be told by the clock. */
+#define REQUESTS_MAX 1000000
+
+static int read_requests(struct reader *reader, const json_t *value, void *target) {
+    uint64_t *requests = target;
+
+    if (json_is_integer(value) && json_integer_value(value) > 0 &&
+        json_integer_value(value) <= REQUESTS_MAX)
+        *requests = (uint64_t)json_integer_value(value);
+    else if (json_is_string(value) && strcmp(json_string_value(value), "none") == 0)
+        *requests = 0;
+    else
+        return config_mistake(reader, "must be a whole number from 1 to %d, or \"none\"",
+                              REQUESTS_MAX);
+    return 0;
+}
+
 /* The kinds in @kinds, a bit for each, are the keys. */
 static int read_kinds(struct reader *reader, const json_t *value, struct limits *limits,
                       unsigned kinds) {
-    struct key keys[LIMIT_KIND_COUNT + 1] = {0};
+    struct key keys[LIMIT_KIND_COUNT + 3] = {0};
     size_t count = 0;
+
+    /* They come by connections. */
+    if (kinds & (1u << LIMIT_CONNECTIONS)) {
+        keys[count++] = (struct key){"requests_per_second", read_requests, &limits->rate};
+        keys[count++] = (struct key){"requests_at_once", read_requests, &limits->burst};
+    }
 
     for (enum limit_kind kind = 0; kind < LIMIT_KIND_COUNT; kind++)
         if (kinds & (1u << kind))

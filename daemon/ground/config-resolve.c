@@ -19,12 +19,18 @@ static const struct limits no_limits = {
 void limits_unset(struct limits *limits) {
     for (enum limit_kind kind = 0; kind < LIMIT_KIND_COUNT; kind++)
         limits->most[kind] = LIMIT_UNSET;
+    limits->rate = limits->burst = LIMIT_UNSET;
 }
 
 static void inherit(struct limits *limits, const struct limits *from) {
     for (enum limit_kind kind = 0; kind < LIMIT_KIND_COUNT; kind++)
         if (limits->most[kind] == LIMIT_UNSET)
             limits->most[kind] = from->most[kind];
+    /* How many at once belongs to how many a second. */
+    if (limits->burst == LIMIT_UNSET)
+        limits->burst = limits->rate == LIMIT_UNSET ? from->burst : 0;
+    if (limits->rate == LIMIT_UNSET)
+        limits->rate = from->rate;
 }
 
 static int compare_users(const void *a, const void *b) {

@@ -24,6 +24,8 @@ enum limit_kind {
 
 struct limits {
     uint64_t most[LIMIT_KIND_COUNT]; /* LIMIT_NONE where there is no limit */
+    uint64_t rate;                   /* requests a second; 0: no limit */
+    uint64_t burst;                  /* as many at once; 0: as many as in a second */
 };
 
 /* "regions" for LIMIT_REGIONS. */

@@ -125,13 +125,16 @@ START_TEST(every_key_counts) {
 }
 END_TEST
 
-START_TEST(units_and_namespaces_have_limits) {
+START_TEST(rates_units_and_namespaces_have_limits) {
     struct config *config;
     const struct limits *limits;
 
     make_directories();
     write_text(FILE_PATH, "{\n"
                           "  \"limits\": {\n"
+                          "    \"user\": {\"requests_per_second\": 9, \"requests_at_once\": 90},\n"
+                          "    \"users\": {\"20001\": {\"requests_per_second\": 5},\n"
+                          "              \"20002\": {\"requests_at_once\": 50}},\n"
                           "    \"unit\": {\"regions\": 100, \"connections\": 50},\n"
                           "    \"units\": {\n"
                           "      \"worker@*.service\": {\"bytes\": \"1M\", \"regions\": 10},\n"
@@ -145,7 +148,15 @@ START_TEST(units_and_namespaces_have_limits) {
                           "  }\n"
                           "}\n");
     config = load(FILE_PATH);
+    ck_assert_uint_eq(config->total.rate, 0);
+    limits = config_user_limits(config, 20000);
+    ck_assert(limits->rate == 9 && limits->burst == 90);
+    limits = config_user_limits(config, 20001);
+    ck_assert(limits->rate == 5 && limits->burst == 0);
+    limits = config_user_limits(config, 20002);
+    ck_assert(limits->rate == 9 && limits->burst == 50);
     limits = config_unit_limits(config, "worker@1.service");
+    ck_assert_uint_eq(limits->rate, 0);
     ck_assert_uint_eq(limits->most[LIMIT_BYTES], 1 << 20);
     ck_assert_uint_eq(limits->most[LIMIT_REGIONS], 10);
     ck_assert_uint_eq(limits->most[LIMIT_CONNECTIONS], 50);
@@ -282,6 +293,8 @@ static const struct {
      "G, T), or \"none\""},
     {"{\"limits\": {\"user\": {\"bytes\": true}}}",
      ":1: limits.user.bytes: must be a whole number from 0 on, or \"none\""},
+    {"{\"limits\": {\"user\": {\"requests_per_second\": 0}}}",
+     ":1: limits.user.requests_per_second: must be a whole number from 1 to 1000000, or \"none\""},
     {"{\"limits\": {\"units\": {\n\"nginx\": {}}}}",
      ":2: limits.units.nginx: is no unit such as nginx.service, worker@*.service or "
      "alice/sync.service"},
@@ -346,6 +359,6 @@ START_TEST(what_cannot_be_read_is_an_error) {
 END_TEST
 
 SUITE_MAIN("config", nothing_has_to_be_configured, a_user_has_a_configuration_of_his_own,
-           every_key_counts, units_and_namespaces_have_limits, drop_ins_apply_in_order_of_name,
-           a_drop_in_hides_one_of_the_vendor, a_mistake_is_named_with_file_line_and_key,
-           what_cannot_be_read_is_an_error);
+           every_key_counts, rates_units_and_namespaces_have_limits,
+           drop_ins_apply_in_order_of_name, a_drop_in_hides_one_of_the_vendor,
+           a_mistake_is_named_with_file_line_and_key, what_cannot_be_read_is_an_error);

@@ -165,7 +165,26 @@ START_TEST(a_refused_client_is_told_why) {
 }
 END_TEST
 
+/* One in a second: what is asked for as fast as it goes is refused before long. */
+START_TEST(requests_over_the_rate_are_answered_with_the_limit) {
+    int status = 0;
+    uint64_t id;
+
+    begin();
+    ck_assert_int_eq(create("a", WIRE_WRITE, 0), 0);
+    id = attachment(0).attachment_id;
+    drop_descriptors();
+    talk.world.config.user.rate = 1;
+    for (unsigned i = 0; i < 1000 && status != -EDQUOT; i++)
+        status = request(WIRE_RENEW, &(struct wire_renew_request){0}, STRINGS({"b", 1}));
+    expect_error(status, -EDQUOT, "limit on requests of user 20001: 1 a second, 1 at once");
+    /* What gives something back is not refused. */
+    ck_assert_int_eq(detach(id), 0);
+    end();
+}
+END_TEST
+
 SUITE_MAIN("dispatch", hello_is_answered_with_the_status_page, hello_comes_first_and_once,
            hello_after_a_restart_resumes, no_reply_means_none, what_means_nothing_is_refused,
            unknown_operations_are_answered, malformed_messages_touch_nothing,
-           a_refused_client_is_told_why);
+           a_refused_client_is_told_why, requests_over_the_rate_are_answered_with_the_limit);

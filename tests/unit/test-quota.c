@@ -304,9 +304,77 @@ START_TEST(a_unit_has_limits_whoever_runs_in_it) {
 }
 END_TEST
 
+START_TEST(a_rate_allows_bursts_and_fills_again) {
+    const struct limits limits = {.rate = 10, .burst = 3}, none = {0};
+    const uint64_t second = 1000000000, start = 5 * second;
+    struct rate rate = {0};
+
+    ck_assert_uint_eq(rate_wait_nsec(&rate, &none, start), 0);
+    for (unsigned i = 0; i < 3; i++) {
+        ck_assert_uint_eq(rate_wait_nsec(&rate, &limits, start), 0);
+        rate_take(&rate, &limits, start);
+    }
+    ck_assert_uint_eq(rate_wait_nsec(&rate, &limits, start), second / 10);
+    ck_assert_uint_eq(rate_wait_nsec(&rate, &limits, start + second / 10 - 1), 1);
+    ck_assert_uint_eq(rate_wait_nsec(&rate, &limits, start + second / 10), 0);
+    /* What is taken although it is not there is not owed for ever. */
+    for (unsigned i = 0; i < 1000; i++)
+        rate_take(&rate, &limits, start);
+    ck_assert_uint_eq(rate_wait_nsec(&rate, &limits, start + second / 10), 0);
+    /* A long rest allows no more than a burst. */
+    for (unsigned i = 0; i < 3; i++)
+        rate_take(&rate, &limits, 100 * second);
+    ck_assert_uint_eq(rate_wait_nsec(&rate, &limits, 100 * second), second / 10);
+}
+END_TEST
+
+/* Asks until it is refused, which a rate of one in a second sees to. */
+static int ask_too_much(struct quota *quota, const struct payer *payer, struct error *error) {
+    struct charge *connection;
+    int r = 0;
+
+    ck_assert_int_eq(quota_charge(quota, payer, LIMIT_CONNECTIONS, 1, &connection, NULL), 0);
+    for (unsigned i = 0; i < 1000 && r == 0; i++)
+        r = charge_request(connection, false, error);
+    ck_assert_int_eq(charge_request(connection, true, NULL), 0);
+    charge_release(connection);
+    return r;
+}
+
+START_TEST(requests_over_the_rate_are_refused) {
+    struct config config = make_config(LIMIT_NONE, LIMIT_NONE);
+    struct payer in_unit = {.uid = OTHER, .unit = "a.service"};
+    struct quota *quota;
+    struct error error = {0};
+
+    config.user.rate = 1;
+    config.user.burst = 5;
+    quota = make_quota(&config);
+    ck_assert_int_eq(ask_too_much(quota, &someone, &error), -EDQUOT);
+    ck_assert_ptr_nonnull(
+        strstr(error.text, "limit on requests of user 20001: 1 a second, 5 at once"));
+    /* To connect again is no way around it, but ends with a reload. */
+    ck_assert_ptr_nonnull(accounts_find_user(quota_accounts(quota), USER));
+    config.user.rate = 0;
+    config.unit.rate = 1;
+    ck_assert_int_eq(quota_configure(quota, &config), 0);
+    ck_assert_int_eq(ask_too_much(quota, &someone, &error), 0);
+    ck_assert_ptr_null(accounts_find_user(quota_accounts(quota), USER));
+    ck_assert_int_eq(ask_too_much(quota, &in_unit, &error), -EDQUOT);
+    ck_assert_ptr_nonnull(strstr(error.text, "limit on requests of unit a.service"));
+    config.unit.rate = 0;
+    config.total.rate = 1;
+    ck_assert_int_eq(quota_configure(quota, &config), 0);
+    ck_assert_int_eq(ask_too_much(quota, &someone, &error), -ENOSPC);
+    ck_assert_ptr_nonnull(strstr(error.text, "limit on requests of all users together"));
+    quota_free(quota);
+}
+END_TEST
+
 SUITE_MAIN("quota", what_is_charged_is_counted_and_given_back_once,
            the_limit_of_a_user_is_his_alone, the_limit_of_all_is_everybodys,
            an_amount_that_would_overflow_is_refused, a_user_may_have_limits_of_his_own,
            a_lower_limit_leaves_what_is_in_use, what_exists_already_is_charged_over_any_limit,
            every_namespace_around_a_name_counts, a_new_namespace_counts_what_is_there,
-           a_unit_has_limits_whoever_runs_in_it, relief_is_asked_for_before_a_charge_is_refused);
+           a_unit_has_limits_whoever_runs_in_it, a_rate_allows_bursts_and_fills_again,
+           requests_over_the_rate_are_refused, relief_is_asked_for_before_a_charge_is_refused);
