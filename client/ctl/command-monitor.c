@@ -1,8 +1,9 @@
 /*
  * monitor: what happens to regions, for as long as anybody reads it
  *
- * A daemon that is restarted by a service manager goes on with the connection. Where it ends
- * nevertheless, monitor waits for the daemon and says that it has missed something.
+ * A daemon that is restarted by a service manager goes on with the connection. Where there is none, and
+ * the connection ends, monitor waits for the daemon and says that it has missed something. It does not
+ * where a service manager listens for the daemon: to connect would start one that was stopped.
  */
 #include "client/ctl/commands.h"
 
@@ -118,15 +119,31 @@ static int wait_for_daemon(struct ctl *ctl, struct monitoring *monitoring, struc
     return r < 0 ? r : connect_again(ctl, error);
 }
 
+/* Whether the daemon is the one that listens. */
+static int find_listener(struct ctl *ctl, bool *ret, struct error *error) {
+    _cleanup_(cleanup_json_decref) json_t *status = NULL;
+    json_int_t pid;
+    int r = ctl_call(ctl, "GetStatus", json_object(), &status, error);
+
+    if (r == 0)
+        r = ctl_unpack(status, error, "{s:I}", "pid", &pid);
+    if (r == 0)
+        *ret = varlink_listener(ctl->varlink) == pid;
+    return r;
+}
+
 int command_monitor(struct ctl *ctl, const struct invocation *invocation, struct error *error) {
     struct monitoring monitoring = {0};
-    int r;
+    bool waits = false;
+    int r = find_listener(ctl, &waits, error);
 
     (void)invocation;
+    if (r < 0)
+        return r;
     for (;;) {
         r = ctl_stream(ctl, "Monitor", json_object(), VARLINK_NO_TIMEOUT, print_event, &monitoring,
                        error);
-        if (r == 0 || !is_away(r) || (!monitoring.subscribed && !monitoring.missed))
+        if (r == 0 || !waits || !is_away(r) || (!monitoring.subscribed && !monitoring.missed))
             return r;
         r = wait_for_daemon(ctl, &monitoring, error);
         if (r < 0)

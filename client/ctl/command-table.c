@@ -223,7 +223,9 @@ const struct command commands[] = {
         .name = "monitor",
         .arguments = "",
         .summary = "Print what happens to regions, until interrupted",
-        .help = "It waits for a daemon that is away, and says that it may have missed something.",
+        .help =
+            "It waits for a daemon that is away, and says that it may have missed something. Where\n"
+            "a service manager listens for the daemon it ends: to connect would start it again.",
         .run = command_monitor,
     },
     {

@@ -75,6 +75,14 @@ int varlink_connect(const struct sockaddr_un *address, int timeout_ms, struct va
     return varlink_new(steal_fd(&fd), timeout_ms, ret, error);
 }
 
+pid_t varlink_listener(const struct varlink *varlink) {
+    struct ucred listener;
+    socklen_t size = sizeof(listener);
+
+    return getsockopt(varlink->fd, SOL_SOCKET, SO_PEERCRED, &listener, &size) < 0 ? 0
+                                                                                  : listener.pid;
+}
+
 void varlink_set_timeout(struct varlink *varlink, int timeout_ms) {
     varlink->timeout_ms = timeout_ms;
     varlink->deadline = now_ms() + timeout_ms;

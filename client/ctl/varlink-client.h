@@ -28,6 +28,9 @@ void varlink_free(struct varlink *varlink);
 DEFINE_CLEANUP(struct varlink *, varlink_free);
 DEFINE_CLEANUP(json_t *, json_decref);
 
+/* The process that listened at the socket, which may be a service manager; 0: not known. */
+pid_t varlink_listener(const struct varlink *varlink);
+
 /* How long to wait for the replies from here on. */
 void varlink_set_timeout(struct varlink *varlink, int timeout_ms);
 
