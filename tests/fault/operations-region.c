@@ -1,5 +1,6 @@
 /*
- * Operations: create, set attributes and access, renew, adopt, destroy.
+ * Operations: create (also where something has to go for it), set attributes and access, renew, adopt,
+ * destroy.
  */
 #include "tests/fault/operations.h"
 
@@ -11,6 +12,7 @@
 
 #define ATTRIBUTES "{\"new\":true}"
 #define RULE "user:20005:r"
+#define CACHED "cached"
 #define LONG 1000u
 #define LONGER 100000u
 
@@ -68,6 +70,26 @@ static void verify_create_with_block(struct scene *scene) {
     expect_ok(shmreg_unlock(region));
     shmreg_close(region);
     scene_destroy(scene);
+}
+
+/* All that the daemon may have is charged to a region that may go. */
+static void prepare_cached(struct scene *scene) {
+    create_region(scene->conn, CACHED, OLD_SIZE,
+                  SHMREG_OPTIONS(.max_size = SCENE_BYTES_MAX, .lifetime = SHMREG_CACHE,
+                                 .flags = SHMREG_DETACHED));
+}
+
+/* It is gone, perhaps in vain, if the fault came later; it is never there besides. */
+static void verify_create_instead(struct scene *scene) {
+    bool there = exists(scene->conn, NAME), cached = exists(scene->conn, CACHED);
+
+    ck_assert(!there || !cached);
+    scene_expect(scene, there);
+    scene_expect_segments(scene, there || cached);
+    if (there)
+        scene_destroy(scene);
+    if (cached)
+        expect_ok(shmreg_destroy(scene->conn, CACHED));
 }
 
 static void request_destroy(struct scene *scene) {
@@ -172,6 +194,8 @@ const struct operation region_operations[] = {
     {"create", ON_ALL, 1, false, prepare_nothing, request_create, verify_create},
     {"create-with-block", ON_ALL, 1, false, prepare_nothing, request_create_with_block,
      verify_create_with_block},
+    {"create-instead", ON_SHM | ON_FILE, 1, false, prepare_cached, request_create,
+     verify_create_instead},
     {"destroy", ON_ALL, 1, false, prepare_value, request_destroy, verify_destroy},
     {"set-attributes", ON_ALL, 1, false, prepare_value, request_attributes, verify_attributes},
     {"set-access", ON_ALL, 1, false, prepare_value, request_access, verify_access},

@@ -16,11 +16,13 @@
 #include <sys/syscall.h>
 
 void scene_init(struct scene *scene, const char *backing) {
-    char config[64];
+    char config[128];
 
     *scene = (struct scene){.fd = -1, .owner = {.channel = -1}};
     scene->nameless = strcmp(backing, "memfd") == 0;
-    snprintf(config, sizeof(config), "{\"default_backing\":\"%s\"}", backing);
+    snprintf(config, sizeof(config),
+             "{\"default_backing\":\"%s\",\"limits\":{\"total\":{\"bytes\":%" PRIu64 "}}}", backing,
+             SCENE_BYTES_MAX);
     daemon_prepare(&scene->daemon, config);
     if (scene->nameless) {
         service_manager_start(&scene->manager, scene->daemon.root);

@@ -19,6 +19,7 @@
 #define CLIENT_ID 4711
 #define OLD_SIZE 100
 #define NEW_SIZE 5000
+#define SCENE_BYTES_MAX (UINT64_C(1) << 40) /* that the daemon lets all of them have */
 
 enum outcome {
     UNANSWERED,

@@ -123,6 +123,13 @@ class UnitsTest(unittest.TestCase):
         self.assertEqual(fields["NoNewPrivs"], "1")
         self.assertEqual(fields["Seccomp"], "2")
 
+    @unittest.skipUnless(os.access("/proc/pressure/memory", os.W_OK), "a kernel without PSI")
+    def test_memory_pressure_is_heard_of(self):
+        ctl("status")
+        self.assertFalse(
+            [e for e in machine.journal() if "memory pressure is not told" in e["MESSAGE"]]
+        )
+
     def test_directories_are_its_own(self):
         ctl("ping")
         modes = machine.run("stat", "--format=%U %a", "/run/shmregd", "/var/lib/shmregd").stdout
