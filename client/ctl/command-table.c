@@ -224,8 +224,8 @@ const struct command commands[] = {
         .arguments = "",
         .summary = "Print what happens to regions, until interrupted",
         .help =
-            "It waits for a daemon that is away, and says that it may have missed something. Where\n"
-            "a service manager listens for the daemon it ends: to connect would start it again.",
+            "It waits for a daemon that is away, and says that it may have missed something.\n"
+            "Where a service manager listens for the daemon it ends: to connect would start it.",
         .run = command_monitor,
     },
     {
