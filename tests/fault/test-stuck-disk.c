@@ -100,74 +100,91 @@ static void expect_served(void) {
 }
 
 /* What is asked while the disk is stuck, each by a client of its own. */
-static void ask(int fd, enum wire_op op, const char *name) {
-    const struct wire_string strings[] = {{.data = name}, {.data = "value", .length = 5}};
+static const struct {
+    enum wire_op op;
+    const char *name;
+} asked[] = {{WIRE_CREATE, "created"},
+             {WIRE_PUT, "put"},
+             {WIRE_SET_ATTRIBUTES, "put"},
+             {WIRE_DESTROY, "destroyed"}};
+
+static int ask(enum wire_op op, const char *name) {
+    const struct wire_string names[] = {{.data = name}, {.data = ""}, {.data = ""}};
+    const struct wire_string value[] = {{.data = name}, {.data = "value", .length = 5}};
+    const struct wire_string attributes[] = {{.data = name}, {.data = "{}"}};
     const struct wire_create_request create = {
         .spec = {.backing = SHMREG_FILE, .mode = WIRE_MODE_DEFAULT, .size = 100}};
+    int fd = raw_greet(daemon_.socket);
 
     if (op == WIRE_CREATE)
-        raw_request(fd, op, 2, &create,
-                    (struct wire_string[]){{.data = name}, {.data = ""}, {.data = ""}});
+        raw_request(fd, op, 2, &create, names);
     else if (op == WIRE_PUT)
-        raw_request(fd, op, 2, &(struct wire_put_request){.mode = WIRE_MODE_DEFAULT}, strings);
+        raw_request(fd, op, 2, &(struct wire_put_request){.mode = WIRE_MODE_DEFAULT}, value);
     else if (op == WIRE_SET_ATTRIBUTES)
-        raw_request(fd, op, 2, &(struct wire_set_attributes_request){0},
-                    (struct wire_string[]){{.data = name}, {.data = "{}"}});
+        raw_request(fd, op, 2, &(struct wire_set_attributes_request){0}, attributes);
     else
-        raw_request(fd, op, 2, &(struct wire_destroy_request){0}, strings);
+        raw_request(fd, op, 2, &(struct wire_destroy_request){0}, names);
+    return fd;
 }
 
-START_TEST(others_are_served_while_it_hangs) {
-    static const struct {
-        enum wire_op op;
-        const char *name;
-    } asked[] = {{WIRE_CREATE, "created"},
-                 {WIRE_PUT, "put"},
-                 {WIRE_SET_ATTRIBUTES, "put"},
-                 {WIRE_DESTROY, "destroyed"}};
-    int fds[ARRAY_SIZE(asked)], flusher, quitter;
+/* Two flushes of one client, the second behind the first, and somebody who leaves a stage. */
+struct flushers {
+    int fd, quitter;
     uint64_t stages[2], abandoned;
+};
 
-    setup();
+static void prepare(struct flushers *flushers) {
     create_region(witness, "published", 100, FILE_REGION);
     create_region(witness, "put", 100, FILE_REGION);
     create_region(witness, "destroyed", 100, FILE_REGION);
     create_region(witness, "leased", 100,
                   SHMREG_OPTIONS(.backing = SHMREG_FILE, .lifetime = SHMREG_LEASE, .seconds = 1));
-    flusher = raw_greet(daemon_.socket);
-    quitter = raw_greet(daemon_.socket);
-    stage(flusher, "published", 2, &stages[0]);
-    stage(flusher, "published", 3, &stages[1]);
-    stage(quitter, "abandoned", 2, &abandoned);
+    flushers->fd = raw_greet(daemon_.socket);
+    flushers->quitter = raw_greet(daemon_.socket);
+    stage(flushers->fd, "published", 2, &flushers->stages[0]);
+    stage(flushers->fd, "published", 3, &flushers->stages[1]);
+    stage(flushers->quitter, "abandoned", 2, &flushers->abandoned);
+}
 
+static void get_stuck(const struct flushers *flushers) {
     stuck_disk_hold(&disk);
-    publish(flusher, stages[0], 4);
-    publish(flusher, stages[1], 5);
+    publish(flushers->fd, flushers->stages[0], 4);
+    publish(flushers->fd, flushers->stages[1], 5);
     wait_until(is_worker_syncing, NULL);
     stuck_disk_wait_stuck(&disk);
-    expect_served();
-    for (size_t i = 0; i < ARRAY_SIZE(asked); i++) {
-        fds[i] = raw_greet(daemon_.socket);
-        ask(fds[i], asked[i].op, asked[i].name);
-    }
-    close(quitter);
+}
+
+static void expect_waiting(int fd) {
+    ck_assert(!is_readable_within(fd, 0));
+}
+
+START_TEST(others_are_served_while_it_hangs) {
+    struct flushers flushers;
+    int fds[ARRAY_SIZE(asked)];
+
+    setup();
+    prepare(&flushers);
+    get_stuck(&flushers);
+    for (size_t i = 0; i < ARRAY_SIZE(asked); i++)
+        fds[i] = ask(asked[i].op, asked[i].name);
+    close(flushers.quitter);
     for (unsigned i = 0; i < 20; i++)
         expect_served();
-    ck_assert(!is_readable_within(flusher, 0));
-    for (size_t i = 0; i < ARRAY_SIZE(asked); i++)
-        ck_assert(!is_readable_within(fds[i], 0));
     ck_assert(!exists(witness, "created"));
     ck_assert(exists(witness, "destroyed"));
+    expect_waiting(flushers.fd);
+    for (size_t i = 0; i < ARRAY_SIZE(asked); i++)
+        expect_waiting(fds[i]);
     ck_assert(is_worker_syncing(NULL));
 
     stuck_disk_release(&disk);
-    ck_assert_int_eq(raw_receive_status(flusher), 0);
-    ck_assert_int_eq(raw_receive_status(flusher), 0);
+    ck_assert_int_eq(raw_receive_status(flushers.fd), 0);
+    ck_assert_int_eq(raw_receive_status(flushers.fd), 0);
     for (size_t i = 0; i < ARRAY_SIZE(asked); i++) {
         ck_assert_int_eq(raw_receive_status(fds[i]), 0);
         close(fds[i]);
     }
-    close(flusher);
+    close(flushers.fd);
     ck_assert(exists(witness, "created"));
     ck_assert(!exists(witness, "destroyed"));
     wait_gone(witness, "leased");
