@@ -248,6 +248,9 @@ static int serve(struct connection *connection, size_t size) {
     connection->serving = false;
     if (dispatcher->task)
         return take_task(connection);
+    /* Before the last answer, which has none, is what is unread. */
+    if (served < 0)
+        flight_look(&connection->flight);
     if (reply->size > 0)
         r = send_reply(connection, reply);
     if (r == -EAGAIN && served == 0)

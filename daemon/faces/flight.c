@@ -18,7 +18,8 @@
 /* A user who takes nothing does not have all his sockets asked with every request. */
 #define ASK_AGAIN_USEC (USEC_PER_SEC / 20)
 
-static const struct timeval look_again = {.tv_sec = 1};
+/* A peer that goes takes what is unread along, but not at once. */
+static const struct timeval look_first = {.tv_usec = 20000}, look_again = {.tv_sec = 1};
 
 struct flight_user {
     LIST_ENTRY(flight_user) link;
@@ -82,19 +83,16 @@ void flight_add(struct flight *flight, unsigned count) {
     flight->user->count += count;
 }
 
-static void look(struct flight_user *user) {
-    struct flight *flight;
-
-    LIST_FOREACH (flight, &user->flights, link) {
-        if (is_unread(flight))
-            continue;
-        user->count -= flight->count;
-        flight->count = 0;
-    }
+void flight_look(struct flight *flight) {
+    if (!flight->user || is_unread(flight))
+        return;
+    flight->user->count -= flight->count;
+    flight->count = 0;
 }
 
 bool flight_is_full(const struct flights *flights, const struct flight *flight) {
     struct flight_user *user = flight->user;
+    struct flight *each;
     uint64_t now;
 
     if (!user || user->count < flights->share)
@@ -102,7 +100,8 @@ bool flight_is_full(const struct flights *flights, const struct flight *flight) 
     now = clock_usec(CLOCK_MONOTONIC);
     if (now - user->full_usec < ASK_AGAIN_USEC)
         return true;
-    look(user);
+    LIST_FOREACH (each, &user->flights, link)
+        flight_look(each);
     if (user->count < flights->share / 2)
         return false;
     user->full_usec = now;
@@ -145,8 +144,7 @@ static void linger(struct flights *flights, struct flight *flight, int *fd,
     LIST_INSERT_HEAD(&flight->user->flights, &lingering->flight, link);
     flight_add(&lingering->flight, flight->count);
     LIST_INSERT_HEAD(&flights->lingering, lingering, link);
-    if (!event_pending(flights->clock, EV_TIMEOUT, NULL))
-        event_add(flights->clock, &look_again);
+    event_add(flights->clock, &look_first);
 }
 
 void flight_end(struct flights *flights, struct flight *flight, int *fd, struct charge **charge) {

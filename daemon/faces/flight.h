@@ -46,6 +46,8 @@ void flights_deinit(struct flights *flights);
 /* A connection of that user begins; the socket stays its own. */
 void flight_begin(struct flights *flights, struct flight *flight, uid_t uid, int fd);
 void flight_add(struct flight *flight, unsigned count);
+/* Counts nothing any more if all was read. */
+void flight_look(struct flight *flight);
 /* Whether the user is to take some before there are more for him. */
 bool flight_is_full(const struct flights *flights, const struct flight *flight);
 /* It is not counted any more, whatever is unread. */
