@@ -85,7 +85,7 @@ export interface OpenOptions extends MapOptions {
 
 export interface CreateOptions extends MapOptions {
   backing?: Backing;
-  /** 'persistent' by default; 'owner' ends with this process. */
+  /** 'persistent' by default; 'owner' ends with this process, 'cache' when space is wanted. */
   lifetime?: Lifetime;
   /** The linger of 'attached', the duration of 'lease'. */
   seconds?: number;

@@ -201,6 +201,26 @@ START_TEST(only_what_counts_for_the_limit_goes) {
 }
 END_TEST
 
+START_TEST(a_namespace_makes_room_in_itself) {
+    struct limits most;
+    struct namespace feed = {.prefix = "feed", .anyone = true, .limits = &most};
+
+    begin();
+    most = world.config.user;
+    most.most[LIMIT_BYTES] = (uint64_t)3 * PAGE;
+    world.config.namespaces = &feed;
+    ck_assert_int_eq(manager_configure(world.manager, &world.config), 0);
+    cached(OTHER_UID, "user/20002/outside", 1);
+    cached(OTHER_UID, "feed/a", 1);
+    cached(OTHER_UID, "feed/b", 1);
+    create(WORLD_UID, "feed/c", 2);
+    expect_reaped("feed/a ", "limit on bytes of namespace 'feed': 8192 of 12288 in use");
+    create(WORLD_UID, "feed/d", 1);
+    expect_reaped("feed/b ", "");
+    end();
+}
+END_TEST
+
 START_TEST(none_goes_in_vain) {
     struct region_spec spec = spec_of("block", LIFETIME_CACHE, 1);
 
@@ -313,5 +333,6 @@ START_TEST(room_is_made_of_what_is_missing) {
 END_TEST
 
 SUITE_MAIN("cache", the_least_recently_used_goes_and_no_more, who_is_at_it_keeps_it,
-           a_snapshot_has_its_source_kept, only_what_counts_for_the_limit_goes, none_goes_in_vain,
-           the_order_outlives_the_daemon, pressure_takes_a_share, room_is_made_of_what_is_missing);
+           a_snapshot_has_its_source_kept, only_what_counts_for_the_limit_goes,
+           a_namespace_makes_room_in_itself, none_goes_in_vain, the_order_outlives_the_daemon,
+           pressure_takes_a_share, room_is_made_of_what_is_missing);
