@@ -205,6 +205,15 @@ const struct command commands[] = {
         .run = command_status,
     },
     {
+        .name = "usage",
+        .arguments = "",
+        .summary = "Show who uses how much of which limits",
+        .help =
+            "Administrators see all users, units and namespaces, others the total, their own user\n"
+            "and their own unit.",
+        .run = command_usage,
+    },
+    {
         .name = "ping",
         .arguments = "",
         .summary = "Ask the daemon for an answer",
@@ -214,9 +223,9 @@ const struct command commands[] = {
         .name = "reload",
         .arguments = "",
         .summary = "Make the daemon read its configuration again",
-        .help =
-            "A mistake in it is reported, and the old configuration stays in force. What could not\n"
-            "be done for the regions that it declares is reported, too.",
+        .help = "A mistake in it is reported, and the old configuration stays in force. What could "
+                "not\n"
+                "be done for the regions that it declares is reported, too.",
         .run = command_reload,
     },
     {

@@ -45,6 +45,7 @@ command_run command_create, command_destroy, command_renew;                /* co
 command_run command_snapshot, command_resize, command_seal;                /* command-create.c */
 command_run command_put, command_publish, command_get;                     /* command-value.c */
 command_run command_chmod, command_acl, command_attr;                      /* command-change.c */
+command_run command_usage;                                                 /* command-usage.c */
 command_run command_clients, command_status, command_ping, command_reload; /* command-daemon.c */
 command_run command_monitor;                                               /* command-monitor.c */
 command_run command_exec;                                                  /* command-exec.c */

@@ -279,7 +279,3 @@ uint64_t quota_used_by(const struct quota *quota, uid_t uid, enum limit_kind kin
 
     return user ? user->used[kind] : 0;
 }
-
-uint64_t quota_limit(const struct quota *quota, enum limit_kind kind) {
-    return account_limit(accounts_total(quota->accounts), kind);
-}

@@ -85,4 +85,3 @@ uint64_t charge_amount(const struct charge *charge);
 const struct accounts *quota_accounts(const struct quota *quota);
 uint64_t quota_used(const struct quota *quota, enum limit_kind kind);
 uint64_t quota_used_by(const struct quota *quota, uid_t uid, enum limit_kind kind);
-uint64_t quota_limit(const struct quota *quota, enum limit_kind kind);

@@ -20,14 +20,6 @@ static json_t *format_configuration(const struct config *config) {
     return files;
 }
 
-static json_t *format_usages(const struct quota *quota) {
-    json_t *usages = json_array();
-
-    for (unsigned i = 0; i < LIMIT_KIND_COUNT; i++)
-        json_array_append_new(usages, format_usage(quota, (enum limit_kind)i));
-    return usages;
-}
-
 /* NULL where nothing outlives the daemon. */
 static json_t *format_kept(const struct kept *kept) {
     if (!fdstore_available())
@@ -56,18 +48,18 @@ void admin_get_status(struct admin_connection *connection, const struct varlink_
     problems = connection->caller.administrator ? format_problems(declarations) : json_array();
     manager_each_client(manager, count_client, &n_clients);
     varlink_reply(
-        call,
-        json_pack("{s:s, s:I, s:I, s:s, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o*, s:o, s:I}",
-                  "version", PROJECT_VERSION, "pid", (json_int_t)getpid(), "started_usec",
-                  (json_int_t)admin_options(connection->admin)->started_usec, "instance",
-                  manager_instance(manager), "runtime_directory",
-                  format_text(manager_runtime_directory(manager)), "state_directory",
-                  format_text(manager_state_directory(manager)), "configuration",
-                  format_configuration(manager_config(manager)), "regions",
-                  (json_int_t)manager_n_regions(manager), "clients", (json_int_t)n_clients,
-                  "attachments", (json_int_t)quota_used(quota, LIMIT_ATTACHMENTS), "usage",
-                  format_usages(quota), "kept", format_kept(manager_kept(manager)), "problems",
-                  problems, "loading", (json_int_t)declarations_n_loading(declarations)));
+        call, json_pack("{s:s, s:I, s:I, s:s, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o*, s:o, s:I}",
+                        "version", PROJECT_VERSION, "pid", (json_int_t)getpid(), "started_usec",
+                        (json_int_t)admin_options(connection->admin)->started_usec, "instance",
+                        manager_instance(manager), "runtime_directory",
+                        format_text(manager_runtime_directory(manager)), "state_directory",
+                        format_text(manager_state_directory(manager)), "configuration",
+                        format_configuration(manager_config(manager)), "regions",
+                        (json_int_t)manager_n_regions(manager), "clients", (json_int_t)n_clients,
+                        "attachments", (json_int_t)quota_used(quota, LIMIT_ATTACHMENTS), "usage",
+                        format_usages(accounts_total(quota_accounts(quota))), "kept",
+                        format_kept(manager_kept(manager)), "problems", problems, "loading",
+                        (json_int_t)declarations_n_loading(declarations)));
 }
 
 struct client_list {

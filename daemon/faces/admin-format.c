@@ -123,12 +123,38 @@ json_t *format_client(const struct client *client, struct user_names *names) {
                      client->connected, "attachments", (json_int_t)client->n_attachments);
 }
 
-json_t *format_usage(const struct quota *quota, enum limit_kind kind) {
-    uint64_t limit = quota_limit(quota, kind);
+static json_t *format_usage(const struct account *account, enum limit_kind kind) {
+    uint64_t limit = account_limit(account, kind);
 
     return json_pack("{s:s, s:I, s:o*}", "kind", limit_word(kind), "used",
-                     (json_int_t)quota_used(quota, kind), "limit",
+                     (json_int_t)account->used[kind], "limit",
                      limit == LIMIT_NONE ? NULL : json_integer((json_int_t)limit));
+}
+
+json_t *format_usages(const struct account *account) {
+    json_t *usages = json_array();
+
+    for (enum limit_kind kind = 0; kind < LIMIT_KIND_COUNT; kind++)
+        json_array_append_new(usages, format_usage(account, kind));
+    return usages;
+}
+
+json_t *format_account(const struct account *account, struct user_names *names) {
+    static const char *const kinds[] = {
+        [ACCOUNT_TOTAL] = "total",
+        [ACCOUNT_USER] = "user",
+        [ACCOUNT_UNIT] = "unit",
+        [ACCOUNT_NAMESPACE] = "namespace",
+    };
+    bool is_user = account->kind == ACCOUNT_USER;
+    uint64_t rate = account->limits ? account->limits->rate : 0;
+    const char *name = is_user ? user_name(names, account->uid) : account->name;
+
+    return json_pack("{s:s, s:o*, s:o*, s:o, s:o*}", "kind", kinds[account->kind], "name",
+                     name ? format_text(name) : NULL, "uid",
+                     is_user ? json_integer((json_int_t)account->uid) : NULL, "usage",
+                     format_usages(account), "requests_per_second",
+                     rate ? json_integer((json_int_t)rate) : NULL);
 }
 
 static void add_problem(void *data, const char *problem) {

@@ -29,7 +29,8 @@ struct user_names {
 json_t *format_region(const struct region *region, struct user_names *names);
 json_t *format_attachment(const struct attachment *attachment);
 json_t *format_client(const struct client *client, struct user_names *names);
-json_t *format_usage(const struct quota *quota, enum limit_kind kind);
+json_t *format_usages(const struct account *account);
+json_t *format_account(const struct account *account, struct user_names *names);
 json_t *format_problems(const struct declarations *declarations);
 
 /* Text from outside, such as a path: what is not UTF-8 becomes '?'. */

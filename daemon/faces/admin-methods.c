@@ -68,6 +68,7 @@ static const struct admin_method methods[] = {
     {"SealRegion", admin_seal_region, {NAME}},
     {"RenewLease", admin_renew_lease, {NAME, OPTIONAL("seconds", PARAMETER_SECONDS)}},
     {"ListClients", admin_list_clients},
+    {"ListUsage", admin_list_usage},
     {"Reload", admin_reload, .administrators = true},
     {"Monitor", admin_monitor},
 };

@@ -83,6 +83,8 @@ void admin_set_attributes(struct admin_connection *connection, const struct varl
 void admin_resize_region(struct admin_connection *connection, const struct varlink_call *call);
 void admin_seal_region(struct admin_connection *connection, const struct varlink_call *call);
 void admin_renew_lease(struct admin_connection *connection, const struct varlink_call *call);
+/* admin-usage.c, */
+void admin_list_usage(struct admin_connection *connection, const struct varlink_call *call);
 /* admin-snapshot.c, */
 void admin_snapshot_region(struct admin_connection *connection, const struct varlink_call *call);
 /* admin-put.c, */

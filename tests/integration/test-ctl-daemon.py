@@ -22,6 +22,11 @@ class TheDaemon(Case):
         self.assertEqual(self.reply("ping"), {})
         status = self.reply("status")
         self.assertEqual(status["pid"], daemon.process.pid)
+        usage = self.reply("usage")["accounts"]
+        self.assertIn({"kind": "connections", "used": 1, "limit": 16384}, usage[0]["usage"])
+        shown = self.succeed("usage", user=True).decode()
+        self.assertRegex(shown, r"total .* 1 of 16384 +none\n")
+        self.assertRegex(shown, r"user +\S+ .* 1 of 8192 +none\n")
         shown = self.succeed("status", user=True).decode()
         self.assertIn(str(daemon.process.pid), shown)
         self.assertRegex(shown, r"(?m)^KIND +USED +LIMIT$")
@@ -133,7 +138,7 @@ class CommandLine(Case):
 
     def test_help_and_version(self):
         names = re.findall(rb"(?m)^  ([a-z]+) ", self.succeed("--help"))
-        self.assertEqual(len(names), 21)
+        self.assertEqual(len(names), 22)
         for name in names:
             self.assertIn(b"Usage: shmregctl " + name, self.succeed(name.decode(), "--help"))
         self.assertRegex(self.succeed("--version"), rb"^shmregctl [0-9.]+\n$")
