@@ -324,6 +324,9 @@ void declare_cancel_loads(struct declarations *declarations) {
     while ((load = LIST_FIRST(&declarations->loads))) {
         LIST_REMOVE(load, link);
         job_cancel(&load->job);
+        /* What it is charged is free for the next one, whenever the worker comes back. */
+        if (load->stage)
+            stage_free(steal_pointer(load->stage));
         if (load->wait) {
             disk_wait_cancel(load->wait);
             load_free(load);
