@@ -1,6 +1,7 @@
 /*
- * Limits: each kind, of a user and of all together, refuses what is over it with a sentence that
- * names it, and the accounts are exact: whatever is refused or given back makes room again.
+ * Limits: each kind, of a user, of a namespace and of all together, refuses what is over it with a
+ * sentence that names it, and the accounts are exact: whatever is refused or given back makes room
+ * again.
  */
 #include "tests/support/child.h"
 #include "tests/support/regions.h"
@@ -225,6 +226,62 @@ START_TEST(test_connections_of_all) {
 }
 END_TEST
 
+static void fill_namespace(int channel, void *data) {
+    shmreg_conn *conn = connect_to(&daemon_);
+    const char *sentence = "limit on regions of namespace 'region': 4 of 4 in use";
+    const struct shmreg_options *options = SHMREG_OPTIONS(.flags = SHMREG_DETACHED);
+
+    (void)channel;
+    (void)data;
+    for (unsigned i = 0; i + 1 < MOST; i++)
+        create_detached(conn, i, 1);
+    expect_error(shmreg_create(conn, "region/one-more", 1, options, &(shmreg_region *){0}), -EDQUOT,
+                 sentence);
+    expect_ok(shmreg_create(conn, "elsewhere", 1, options, &(shmreg_region *){0}));
+    shmreg_disconnect(conn);
+}
+
+START_TEST(test_a_namespace_is_full_whoever_filled_it) {
+    shmreg_conn *conn;
+
+    daemon_start_with(&daemon_, "{\"namespaces\":{\"region\":{\"create\":[\"anyone\"],"
+                                "\"limits\":{\"regions\":4}}}}");
+    conn = connect_to(&daemon_);
+    create_detached(conn, 99, 1);
+    run_as(USER(USER_ID), fill_namespace, NULL);
+    destroy(conn, 99);
+    create_detached(conn, 98, 1);
+    shmreg_disconnect(conn);
+}
+END_TEST
+
+static void ask_without_end(int channel, void *data) {
+    shmreg_conn *conn = connect_to(&daemon_);
+    int r = 0;
+
+    (void)data;
+    for (unsigned i = 0; i < 1000 && r == 0; i++)
+        r = shmreg_put(conn, "one-more", "x", 1, SHMREG_MODE_DEFAULT);
+    expect_error(r, -EDQUOT, "limit on requests of user 20001: 1 a second, 20 at once");
+    channel_say(channel);
+    channel_hear(channel);
+}
+
+START_TEST(test_requests_of_a_user) {
+    shmreg_conn *conn;
+    struct child child;
+
+    daemon_start_with(&daemon_, "{\"limits\":{\"user\":{\"requests_per_second\":1,"
+                                "\"requests_at_once\":20}}}");
+    child = child_start(USER(USER_ID), ask_without_end, NULL);
+    channel_hear(child.channel);
+    conn = connect_to(&daemon_);
+    create_detached(conn, 0, 1);
+    shmreg_disconnect(conn);
+    child_kill(&child);
+}
+END_TEST
+
 static void use_up_connections(int channel, void *data) {
     (void)data;
     connect_to(&daemon_);
@@ -261,6 +318,8 @@ int main(void) {
     tcase_add_test(limits, test_attachments_of_all);
     tcase_add_test(limits, test_connections_of_a_user);
     tcase_add_test(limits, test_connections_of_all);
+    tcase_add_test(limits, test_a_namespace_is_full_whoever_filled_it);
+    tcase_add_test(limits, test_requests_of_a_user);
     tcase_add_test(limits, test_one_user_takes_nothing_from_another);
     return sandbox_run("limits", &limits, 1);
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Units as subjects of access rules, under a real systemd: what tells two services of one user apart."""
+"""Units as subjects of access rules and of limits, under a real systemd: what tells two services of one user apart."""
 
+import json
 import os
 import sys
 import unittest
@@ -9,6 +10,7 @@ from machine import Machine, require_namespaces, wait_until
 
 BUILD_DIRECTORY = os.path.abspath(sys.argv.pop(1))
 CHECK_FILE = os.path.join(BUILD_DIRECTORY, "client/examples/example-check-file")
+SHARE_FILE = os.path.join(BUILD_DIRECTORY, "client/examples/example-share-file")
 CONTENT = "for the feed only"
 ACCOUNT, ACCOUNT_UID = "daemon", 1  # of every Debian; a unit takes no uid without an account
 
@@ -100,6 +102,51 @@ class UnitRightsTest(unittest.TestCase):
 
         self.assertEqual(output("mine"), CONTENT)
         self.assertIn("lacks the right", output("feed"))
+
+
+class UnitLimitsTest(unittest.TestCase):
+    LIMITS_FILE = "/etc/shmregd/conf.d/50-units.json"
+
+    def setUp(self):
+        limits = {"units": {"feed.service": {"regions": 1}, "worker@*.service": {"bytes": 20}}}
+        machine.write_file(self.LIMITS_FILE, json.dumps({"limits": limits}))
+        ctl("reload")
+
+    def tearDown(self):
+        machine.run("rm", self.LIMITS_FILE)
+        ctl("reload")
+
+    def create(self, unit, name, *command):
+        """A unit of ACCOUNT's makes a region, which goes with the test; the command's result."""
+        name = f"user/{ACCOUNT_UID}/{name}"
+        self.addCleanup(ctl, "destroy", name, check=False)
+        return run_as_unit(unit, *(argument.replace("NAME", name) for argument in command))
+
+    def assert_made(self, unit, name, *command):
+        made = self.create(unit, name, *command)
+        self.assertEqual(made.returncode, 0, made.stderr)
+
+    def assert_only_first_is_full(self, first, second, sentence, *command):
+        """The first unit makes one region, and is refused another, which the second unit makes."""
+        self.assert_made(first, "first", *command)
+        refused = self.create(first, "second", *command)
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn(sentence, refused.stderr)
+        self.assert_made(second, "second", *command)
+
+    def test_one_of_two_services_of_the_same_user_meets_its_limit(self):
+        """What it made counts for it also after it has ended, until that is destroyed."""
+        command = ("shmregctl", "create", "NAME", "4096")
+        sentence = "limit on regions of unit feed.service: 1 of 1 in use, 1 more asked for"
+        self.assert_only_first_is_full("feed.service", "other.service", sentence, *command)
+        ctl("destroy", f"user/{ACCOUNT_UID}/first")
+        self.assert_made("feed.service", "third", *command)
+
+    def test_each_instance_of_a_template_has_its_limit_on_the_client_socket(self):
+        machine.write_file("/run/feed", CONTENT)
+        sentence = "limit on bytes of unit worker@1.service: 17 of 20 in use, 17 more asked for"
+        command = (SHARE_FILE, "NAME", "/run/feed")
+        self.assert_only_first_is_full("worker@1.service", "worker@2.service", sentence, *command)
 
 
 if __name__ == "__main__":

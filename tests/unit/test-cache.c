@@ -221,6 +221,24 @@ START_TEST(a_namespace_makes_room_in_itself) {
 }
 END_TEST
 
+START_TEST(a_region_is_not_given_at_its_own_cost) {
+    struct caller root = world_caller(0);
+    struct error error;
+
+    begin();
+    cached(WORLD_UID, "given", 1);
+    cached(OTHER_UID, "other", 1);
+    create(OTHER_UID, "kept", 1);
+    /* What is given is the least recently used. */
+    limit_total(LIMIT_REGIONS, 3);
+    ck_assert_int_eq(manager_set_owner(world.manager, &root, "given", OTHER_UID, OTHER_UID, &error),
+                     0);
+    expect_reaped("other ", "limit on regions of all users together");
+    ck_assert(world_has(&world, "given"));
+    end();
+}
+END_TEST
+
 START_TEST(none_goes_in_vain) {
     struct region_spec spec = spec_of("block", LIFETIME_CACHE, 1);
 
@@ -334,5 +352,6 @@ END_TEST
 
 SUITE_MAIN("cache", the_least_recently_used_goes_and_no_more, who_is_at_it_keeps_it,
            a_snapshot_has_its_source_kept, only_what_counts_for_the_limit_goes,
-           a_namespace_makes_room_in_itself, none_goes_in_vain, the_order_outlives_the_daemon,
-           pressure_takes_a_share, room_is_made_of_what_is_missing);
+           a_namespace_makes_room_in_itself, a_region_is_not_given_at_its_own_cost,
+           none_goes_in_vain, the_order_outlives_the_daemon, pressure_takes_a_share,
+           room_is_made_of_what_is_missing);
