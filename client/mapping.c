@@ -72,7 +72,7 @@ int mapping_attach(struct mapping *mapping, const struct wire_attachment *attach
 
     mapping->attachment_id = attachment->attachment_id;
     if (attachment->attachment_id == 0 || attachment->access != mapping_right(mapping) ||
-        attachment->size == 0 || attachment->max_size < attachment->size ||
+        attachment->max_size == 0 || attachment->max_size < attachment->size ||
         attachment->max_size > INT64_MAX || attachment->slot >= page->n_slots)
         return fail(-EPROTO, "region '%s': the daemon's answer contradicts itself", mapping->name);
 

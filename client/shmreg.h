@@ -226,7 +226,8 @@ void shmreg_disconnect(shmreg_conn *conn);
  *
  * @name:    1 to 200 bytes, components separated by '/', each [A-Za-z0-9_][A-Za-z0-9_.@:+-]*; below
  *           "user/UID/" or "user/NAME/" of the caller, or where a namespace lets him (shmregd.json(5))
- * @size:    bytes, at least 1; the mapping is rounded up to whole pages
+ * @size:    bytes; the mapping is rounded up to whole pages. 0 only with a max_size, for shm and files:
+ *           no byte of it may be touched until shmreg_resize()
  * @options: NULL for a persistent region of the default backing with mode 0600
  * @ret:     receives the region, which shmreg_close() frees
  *

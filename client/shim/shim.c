@@ -130,8 +130,9 @@ static int hold(const char *name, int access, shmreg_region *region) {
     return 0;
 }
 
+/* Empty, as a program that opens it waits until it has its size (Boost.Interprocess does). */
 static int create_region(const struct settings *settings, int flags, shmreg_region **ret) {
-    return shmreg_create(connection, settings->name, 1,
+    return shmreg_create(connection, settings->name, 0,
                          SHMREG_OPTIONS(.backing = SHMREG_SHM, .lifetime = settings->lifetime,
                                         .seconds = settings->seconds, .mode = settings->mode,
                                         .max_size = settings->max_size,

@@ -54,12 +54,14 @@ int attributes_check(const char *attributes, struct error *error) {
     return is_object ? 0 : error_set(error, -EINVAL, "attributes are not a JSON object");
 }
 
-static int check_values(const struct region_spec *spec, struct error *error) {
-    const char *fault = region_name_fault(spec->name);
+static enum backing backing_of(const struct config *config, const struct region_spec *spec) {
+    if (spec->backing != 0)
+        return spec->backing;
+    return spec->huge_pages ? BACKING_MEMFD : config->default_backing;
+}
 
-    if (fault)
-        return error_set(error, -EINVAL, "%s", fault);
-    if (spec->size == 0)
+static int check_size(const struct region_spec *spec, struct error *error) {
+    if (spec->size == 0 && spec->max_size == 0)
         return error_set(error, -EINVAL, "region '%s': its size is 0", spec->name);
     if (spec->size > INT64_MAX || spec->max_size > INT64_MAX)
         return error_set(error, -EINVAL, "region '%s': no memory is that large", spec->name);
@@ -67,6 +69,25 @@ static int check_values(const struct region_spec *spec, struct error *error) {
         return error_set(error, -EINVAL,
                          "region '%s': max_size %" PRIu64 " is smaller than size %" PRIu64,
                          spec->name, spec->max_size, spec->size);
+    return 0;
+}
+
+/* What grows later may have no bytes at first, where the memory is as large as the size says: a memfd is
+ * sealed at max_size. */
+static int check_empty(const struct region_spec *spec, enum backing backing, struct error *error) {
+    if (spec->size > 0 || backing == BACKING_SHM || backing == BACKING_FILE)
+        return 0;
+    return error_set(error, -EINVAL, "region '%s': its size is 0, which no %s has", spec->name,
+                     backing_to_word(backing));
+}
+
+static int check_values(const struct region_spec *spec, struct error *error) {
+    const char *fault = region_name_fault(spec->name);
+
+    if (fault)
+        return error_set(error, -EINVAL, "%s", fault);
+    if (check_size(spec, error) < 0)
+        return -EINVAL;
     if (spec->backing != 0 && !backing_can_be_chosen(spec->backing))
         return error_set(error, -EINVAL, "no backing to create with is %u: choose of %s",
                          spec->backing, backing_words);
@@ -79,12 +100,6 @@ static int check_values(const struct region_spec *spec, struct error *error) {
     if (spec->lifetime == LIFETIME_LEASE && spec->seconds == 0)
         return error_set(error, -EINVAL, "region '%s': a lease needs its seconds", spec->name);
     return *spec->attributes ? attributes_check(spec->attributes, error) : 0;
-}
-
-static enum backing backing_of(const struct config *config, const struct region_spec *spec) {
-    if (spec->backing != 0)
-        return spec->backing;
-    return spec->huge_pages ? BACKING_MEMFD : config->default_backing;
 }
 
 enum backing manager_backing(const struct manager *manager, const struct region_spec *spec) {
@@ -121,11 +136,14 @@ static int check_rights(const struct region_spec *spec, struct error *error) {
 
 int manager_check_spec(const struct config *config, const struct region_spec *spec,
                        const struct client *client, bool attaches, struct error *error) {
+    enum backing backing = backing_of(config, spec);
     int r = check_values(spec, error);
 
+    if (r == 0)
+        r = check_empty(spec, backing, error);
     if (r == 0)
         r = check_lifetime(spec, client, attaches, error);
     if (r == 0)
         r = check_rights(spec, error);
-    return r < 0 ? r : durability_check(spec, backing_of(config, spec), error);
+    return r < 0 ? r : durability_check(spec, backing, error);
 }

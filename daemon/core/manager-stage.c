@@ -114,6 +114,10 @@ static int stage(struct manager *manager, const struct caller *caller, const str
     if (region && region->segment->backing == BACKING_ADOPTED)
         return error_set(error, -EOPNOTSUPP,
                          "region '%s' is of adopted memory, which nothing can replace", spec.name);
+    if (spec.size == 0)
+        return error_set(error, -EINVAL,
+                         "region '%s': its size is 0, which what is published cannot have",
+                         spec.name);
     r = region ? check_version(manager, &spec, error)
                : check_new_region(manager, caller, client, &spec, error);
     if (r < 0)

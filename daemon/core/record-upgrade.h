@@ -9,7 +9,8 @@
  *      stages (which format 1 had from some day on): sync_block, durability, durability_seconds
  *  3   sessions; holders: serial, which may be missing
  *  4   meta: secret, and names in /dev/shm that have a suffix
- *      regions: lifetime cache; unit, and of stages charged_unit, which may be missing
+ *      regions: lifetime cache; unit, and of stages charged_unit, which may be missing;
+ *      regions and holders: a size of 0, which no daemon of format 3 would take
  */
 #pragma once
 

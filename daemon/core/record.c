@@ -33,8 +33,8 @@ char *region_record_format(const struct region *region) {
         "sync_block", region->sync_block != NULL, "sealed", segment->sealed, "huge_pages",
         huge_pages_to_word(segment->huge_pages), "durability",
         durability_to_word(region->durability), "durability_seconds",
-        INTEGER(region->durability_seconds), "declared", region->declared, "loaded",
-        region->loaded, "unit", charge_payer(region->charge).unit);
+        INTEGER(region->durability_seconds), "declared", region->declared, "loaded", region->loaded,
+        "unit", charge_payer(region->charge).unit);
 
     text = json ? json_dumps(json, JSON_COMPACT) : NULL;
     json_decref(json);
@@ -50,12 +50,13 @@ struct region_numbers {
 
 static bool region_numbers_fit(const struct region_numbers *n) {
     return in_range(n->id, 1, INT64_MAX) && in_range(n->version, 1, UINT32_MAX) &&
-           in_range(n->size, 1, n->max_size) && in_range(n->uid, 0, UINT32_MAX - 1) &&
-           in_range(n->gid, 0, UINT32_MAX - 1) && in_range(n->mode, 0, UINT32_MAX) &&
-           in_range(n->seconds, 0, UINT32_MAX) && in_range(n->deadline, 0, INT64_MAX) &&
-           in_range(n->owner_pid, 0, INT32_MAX) && in_range(n->owner_start, 0, INT64_MAX) &&
-           in_range(n->slot, 0, UINT32_MAX) && in_range(n->slot_version, 0, UINT32_MAX) &&
-           in_range(n->tag_serial, 0, UINT32_MAX) && in_range(n->durability_seconds, 0, UINT32_MAX);
+           in_range(n->max_size, 1, INT64_MAX) && in_range(n->size, 0, n->max_size) &&
+           in_range(n->uid, 0, UINT32_MAX - 1) && in_range(n->gid, 0, UINT32_MAX - 1) &&
+           in_range(n->mode, 0, UINT32_MAX) && in_range(n->seconds, 0, UINT32_MAX) &&
+           in_range(n->deadline, 0, INT64_MAX) && in_range(n->owner_pid, 0, INT32_MAX) &&
+           in_range(n->owner_start, 0, INT64_MAX) && in_range(n->slot, 0, UINT32_MAX) &&
+           in_range(n->slot_version, 0, UINT32_MAX) && in_range(n->tag_serial, 0, UINT32_MAX) &&
+           in_range(n->durability_seconds, 0, UINT32_MAX);
 }
 
 static void take_region_numbers(const struct region_numbers *n, struct region_record *record) {
@@ -220,9 +221,9 @@ int holder_record_parse(const char *text, struct holder_record *ret, struct erro
                  : -1;
 
     if (r < 0 || strlen(region) > REGION_NAME_MAX || !in_range(version, 1, UINT32_MAX) ||
-        !in_range(size, 1, max_size) || !in_range(access, 0, UINT32_MAX) ||
-        !in_range(uid, 0, UINT32_MAX - 1) || !in_range(pid, 1, INT32_MAX) ||
-        !in_range(serial, 0, UINT32_MAX)) {
+        !in_range(max_size, 1, INT64_MAX) || !in_range(size, 0, max_size) ||
+        !in_range(access, 0, UINT32_MAX) || !in_range(uid, 0, UINT32_MAX - 1) ||
+        !in_range(pid, 1, INT32_MAX) || !in_range(serial, 0, UINT32_MAX)) {
         r = error_set(error, -EBADMSG, "%s",
                       r < 0 ? fault.text : "its values are none that a holder has");
         json_decref(json);

@@ -7,8 +7,12 @@
 
 #include "proto/rights.h"
 
+/* What may grow later may begin with nothing, but for what is published and what a memfd has. */
 static void check_size(struct model *model, const struct operation *operation) {
-    model_fault(model, operation->size == 0, -EINVAL);
+    model_fault(model,
+                operation->size == 0 && (operation->max_size == 0 || operation->kind == DO_STAGE ||
+                                         operation->backing == BACKING_MEMFD),
+                -EINVAL);
     model_fault(model, operation->max_size != 0 && operation->max_size < operation->size, -EINVAL);
 }
 
@@ -100,7 +104,7 @@ void model_open(struct model *model, const struct operation *operation) {
     if (model->n_faults > 0)
         return;
     add_hold(model, operation->actor, region->segment, operation->access);
-    if (operation->access == RIGHT_WRITE)
+    if (operation->access == RIGHT_WRITE && model->segments[region->segment].size > 0)
         model->segments[region->segment].letter = operation->letter;
 }
 

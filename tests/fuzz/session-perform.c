@@ -53,11 +53,11 @@ static void write_letter(int *fd, char letter) {
     close_fd(fd);
 }
 
-static void expect_letter(int *fd, char letter) {
+static void expect_letter(int *fd, const struct model_segment *segment) {
     char found = 0;
 
     fuzz_check(*fd >= 0 && (fcntl(*fd, F_GETFL) & O_ACCMODE) == O_RDONLY);
-    fuzz_check(pread(*fd, &found, 1, 0) == 1 && found == letter);
+    fuzz_check(pread(*fd, &found, 1, 0) == (segment->size > 0) && found == segment->letter);
     close_fd(fd);
 }
 
@@ -73,15 +73,17 @@ static void take_hold(struct session *session, uint64_t id) {
 
 static int take_attachment(struct session *session, const struct operation *operation, int r,
                            const struct attachment *attachment, struct attachment_fds *fds) {
+    const struct model_segment *segment;
+
     if (r < 0 || session->model.n_faults > 0)
         return r;
     take_hold(session, attachment->id);
-    if (attachment->access == RIGHT_WRITE)
+    segment = &session->model.segments[session->model.holds[session->model.hold].segment];
+    if (attachment->access == RIGHT_READ)
+        expect_letter(&fds->segment, segment);
+    else if (segment->size > 0)
         write_letter(&fds->segment, operation->letter);
-    else
-        expect_letter(
-            &fds->segment,
-            session->model.segments[session->model.holds[session->model.hold].segment].letter);
+    close_fd(&fds->segment);
     return r;
 }
 

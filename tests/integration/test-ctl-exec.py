@@ -10,6 +10,7 @@ import unittest
 from shmregctl import TIMEOUT, USER, Waiting, as_user, daemon, main
 
 PYTHON = "/usr/bin/python3"
+ROUNDS = 20
 SHARED_MEMORY = """
 import sys, time
 from multiprocessing import shared_memory
@@ -140,6 +141,21 @@ class Shim(Waiting):
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         self.wait_until_none()
+
+    @unittest.skipUnless("BOOST_PROGRAM" in os.environ, "built without Boost")
+    def test_boost_opens_what_another_is_creating(self):
+        crowd = 'for i in 1 2 3 4 5 6; do "$0" share & pids="$pids $!"; done; '
+        crowd += "for pid in $pids; do wait $pid || exit 1; done"
+        for _ in range(ROUNDS):
+            subprocess.run(
+                [os.environ["SHMREGCTL"], "exec", "--shim", "--", "sh", "-c", crowd]
+                + [os.environ["BOOST_PROGRAM"]],
+                env=environment(SHMREG_SHIM_LINGER="60"),
+                preexec_fn=as_user,
+                timeout=TIMEOUT,
+                check=True,
+            )
+            self.succeed("destroy", f"user/{USER}/shm/shim_test")
 
     def test_names_that_are_not_mapped(self):
         process = self.start(SHMREG_SHIM_NAMES="other*")

@@ -151,6 +151,7 @@ class Regions(Case):
 
     def test_create_refused_by_the_daemon(self):
         self.fail("create", "a", "0")
+        self.fail("create", "a", "0", "--max-size=1", "--backing=memfd", saying="no memfd has")
         self.fail("create", "../a", "1", saying="name")
         self.fail("create", "a\x1b[31m", "1")
         self.fail("create", "a", "2", "--max-size=1")

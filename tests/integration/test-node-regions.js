@@ -195,6 +195,18 @@ test('a region grows in place, and is sealed', async () => {
   assert.equal(conn.describe('a').sealed, true);
 });
 
+test('a region grows from nothing', () => {
+  const region = conn.create('a', 0, { maxSize: 100 });
+
+  assert.equal(region.array().length, 0);
+  assert.equal(region.array().length, 0);
+  conn.resize('a', 50);
+  region.refresh();
+  region.array().fill(7);
+  assert.deepEqual([...conn.get('a')], Array(50).fill(7));
+  region.close();
+});
+
 test('memory that is there already becomes a region', () => {
   const folder = mkdtempSync('/dev/shm/shmreg-node-');
   const fd = openSync(path.join(folder, 'memory'), 'w+', 0o644);

@@ -155,6 +155,17 @@ class Regions(Case):
         self.assertTrue(self.daemon.describe("r").sealed)
         self.assertRaises(PermissionError, self.daemon.open, "r", write=True)
 
+    def test_grow_from_nothing(self):
+        with self.daemon.create("r", 0, max_size=100) as region:
+            empty = memoryview(region)
+            self.assertEqual((region.size, empty.nbytes, bytes(empty)), (0, 0, b""))
+            self.assertEqual(self.daemon.get("r"), b"")
+            self.daemon.resize("r", 50)
+            region.refresh()
+            memoryview(region)[:] = b"x" * 50
+            self.assertEqual((self.daemon.get("r"), empty.nbytes), (b"x" * 50, 0))
+            del empty
+
     def test_adopt(self):
         fd = os.memfd_create("adopted")
         os.write(fd, b"mine already")

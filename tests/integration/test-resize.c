@@ -117,6 +117,33 @@ START_TEST(test_own_handles_learn_of_it_by_a_refresh) {
 }
 END_TEST
 
+/* Mapped, populated, locked and read before there is a byte. */
+START_TEST(test_it_grows_from_nothing) {
+    static const uint32_t empty_backings[] = {SHMREG_SHM, SHMREG_FILE};
+    struct shmreg_options options = *SHMREG_OPTIONS(.backing = empty_backings[_i], .max_size = STEP,
+                                                    .map_flags = SHMREG_POPULATE | SHMREG_LOCK);
+    shmreg_region *region, *reader, *stage;
+    char buffer[8];
+    size_t size;
+
+    expect_ok(shmreg_create(conn, "empty", 0, &options, &region));
+    ck_assert_uint_eq(shmreg_size(region), 0);
+    reader = open_region(conn, "empty", SHMREG_READ);
+    expect_ok(shmreg_get(conn, "empty", buffer, sizeof(buffer), &size));
+    ck_assert_uint_eq(size, 0);
+    expect_error(shmreg_stage(conn, "empty", 0, NULL, &stage), -EINVAL, "size is 0");
+    expect_error(shmreg_stage(conn, "empty", 0, &options, &stage), -EINVAL, "size is 0");
+    daemon_kill(&daemon_);
+    daemon_launch(&daemon_);
+    expect_ok(shmreg_resize(conn, "empty", STEP));
+    expect_ok(shmreg_refresh(region));
+    ck_assert_uint_eq(shmreg_size(region), STEP);
+    fill(step_of(region, 0), STEP, 7);
+    expect_ok(shmreg_refresh(reader));
+    ck_assert(is_filled(step_of(reader, 0), STEP, 7));
+}
+END_TEST
+
 static void note(void *data, shmreg_region *region, uint32_t what) {
     (void)region;
     *(uint32_t *)data |= what;
@@ -191,6 +218,7 @@ int main(void) {
     tcase_add_loop_test(cases, test_it_grows_under_its_readers, 0, N_BACKINGS);
     tcase_add_loop_test(cases, test_own_handles_learn_of_it_by_a_refresh, 0, N_BACKINGS);
     tcase_add_loop_test(cases, test_what_is_refused, 0, N_BACKINGS);
+    tcase_add_loop_test(cases, test_it_grows_from_nothing, 0, 2);
     tcase_add_test(cases, test_it_is_news);
     tcase_add_test(cases, test_the_size_outlives_the_daemon);
     tcase_add_test(cases, test_it_shrinks_by_a_new_version);

@@ -12,6 +12,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -124,7 +125,8 @@ static void live(int channel, void *data) {
     (void)channel;
     (void)data;
     ck_assert_int_eq(fcntl(fd, F_GETFD), FD_CLOEXEC);
-    expect_region(OWN "object", 1, 0600, SHMREG_ATTACHED);
+    ck_assert_int_eq(size_of(fd), 0);
+    expect_region(OWN "object", 0, 0600, SHMREG_ATTACHED);
     expect_errno(shm_open("/object", CREATE, 0600), EEXIST);
     expect_errno(shm_open("/nothing", O_RDWR, 0600), ENOENT);
     expect_errno(shm_open("/object", O_RDWR | O_TRUNC, 0600), EOPNOTSUPP);
@@ -262,6 +264,45 @@ static void meet_limits(int channel, void *data) {
 START_TEST(test_limits) {
     start("{\"limits\":{\"user\":{\"bytes\":300000000}}}");
     run_as(USER(USER_ID), meet_limits, NULL);
+}
+END_TEST
+
+/* What Boost.Interprocess does: until there is a size, the creator is not done. */
+static void wait_for_sizes(int channel, void *data) {
+    (void)data;
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        int fd;
+        off_t size;
+
+        channel_hear(channel);
+        fd = open_object("/object", O_RDWR);
+        ck_assert_int_eq(size_of(fd), 0);
+        channel_say(channel);
+        while ((size = size_of(fd)) == 0)
+            sched_yield();
+        ck_assert_int_eq(size, SIZE);
+        close(fd);
+        channel_say(channel);
+    }
+}
+
+START_TEST(test_a_size_is_none_or_the_whole) {
+    struct child opener;
+
+    set("SHMREG_SHIM_PREFIX", "shared/");
+    opener = child_start(USER(0), wait_for_sizes, NULL);
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        int fd = open_object("/object", CREATE);
+
+        ck_assert_int_eq(size_of(fd), 0);
+        channel_say(opener.channel);
+        channel_hear(opener.channel);
+        ck_assert_int_eq(i % 2 ? ftruncate(fd, SIZE) : posix_fallocate(fd, 0, SIZE), 0);
+        channel_hear(opener.channel);
+        close(fd);
+        ck_assert_int_eq(shm_unlink("/object"), 0);
+    }
+    child_finish(&opener);
 }
 END_TEST
 
@@ -458,6 +499,7 @@ int main(void) {
     tcase_add_checked_fixture(cases[0], setup, teardown);
     tcase_add_test(cases[0], test_what_the_calls_promise);
     tcase_add_test(cases[0], test_other_users);
+    tcase_add_test(cases[0], test_a_size_is_none_or_the_whole);
     tcase_add_test(cases[0], test_wrong_variables);
     tcase_add_test(cases[0], test_lifetimes);
     tcase_add_test(cases[0], test_fork);

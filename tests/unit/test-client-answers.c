@@ -225,7 +225,7 @@ FAULT(two_regions_for_one, -EPROTO, answer->open.count = 2; answer->n_attachment
 FAULT(no_region_for_one, -EPROTO, answer->open.count = 0; answer->n_attachments = 0);
 FAULT(no_attachment_id, -EPROTO, answer->attachments[0].attachment_id = 0);
 FAULT(another_access, -EPROTO, answer->attachments[0].access = WIRE_WRITE);
-FAULT(no_size, -EPROTO, answer->attachments[0].size = 0);
+FAULT(no_max_size, -EPROTO, answer->attachments[0].size = answer->attachments[0].max_size = 0);
 FAULT(a_size_over_max_size, -EPROTO, answer->attachments[0].size = SIZE + 1);
 FAULT(a_max_size_no_memory_has, -EPROTO, answer->attachments[0].max_size = UINT64_MAX);
 FAULT(a_slot_past_the_page, -EPROTO, answer->attachments[0].slot = SLOTS);
@@ -257,7 +257,7 @@ START_TEST(nonsense_for_open_is_refused) {
         &no_region_for_one,
         &no_attachment_id,
         &another_access,
-        &no_size,
+        &no_max_size,
         &a_size_over_max_size,
         &a_max_size_no_memory_has,
         &a_slot_past_the_page,

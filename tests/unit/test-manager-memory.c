@@ -110,6 +110,40 @@ START_TEST(it_grows_under_whoever_has_it_mapped) {
 }
 END_TEST
 
+/* Whoever waits for a size sees none until it is the whole. */
+START_TEST(it_grows_from_nothing) {
+    static const enum backing backings[] = {BACKING_SHM, BACKING_FILE};
+
+    world_init(&world);
+    for (size_t i = 0; i < ARRAY_SIZE(backings); i++) {
+        struct region_spec spec = world_spec(backing_to_word(backings[i]));
+        struct region *region;
+
+        spec.backing = backings[i];
+        spec.size = 0;
+        spec.max_size = MAX_SIZE;
+        region = world_create(&world, WORLD_UID, &spec);
+        ck_assert_int_eq(size_in_kernel(region), 0);
+    }
+    world_expect_usage(&world, 2, 2 * MAX_SIZE, 0, 0);
+    world_restart(&world);
+    for (size_t i = 0; i < ARRAY_SIZE(backings); i++) {
+        struct region *region = find(backing_to_word(backings[i]));
+
+        ck_assert_uint_eq(region->segment->size, 0);
+        ck_assert_int_eq(resize(region->name, 0, NULL), 0);
+        ck_assert_int_eq(size_in_kernel(region), 0);
+        ck_assert_int_eq(resize(region->name, SIZE, NULL), 0);
+        ck_assert_int_eq(size_in_kernel(region), SIZE);
+        ck_assert_uint_eq(region->segment->version, 1);
+    }
+    world_restart(&world);
+    ck_assert_uint_eq(find("shm")->segment->size, SIZE);
+    ck_assert_uint_eq(find("file")->segment->size, SIZE);
+    world_deinit(&world);
+}
+END_TEST
+
 START_TEST(it_grows_up_to_its_maximum_by_who_manages_it) {
     struct caller other = world_caller(OTHER_UID);
     struct error error;
@@ -352,7 +386,7 @@ START_TEST(it_is_told_and_logged) {
 }
 END_TEST
 
-SUITE_MAIN("manager-memory", it_grows_under_whoever_has_it_mapped,
+SUITE_MAIN("manager-memory", it_grows_under_whoever_has_it_mapped, it_grows_from_nothing,
            it_grows_up_to_its_maximum_by_who_manages_it, what_cannot_be_recorded_has_not_happened,
            memory_that_is_larger_than_recorded_is_taken, writers_keep_it_from_being_sealed,
            only_who_manages_it_seals_it_and_only_once, the_next_version_is_not_sealed,

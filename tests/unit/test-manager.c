@@ -80,6 +80,9 @@ START_TEST(what_makes_no_region_is_refused_with_the_reason) {
     bad[10].attributes = long_attributes;
     memset(long_attributes + 6, 'x', sizeof(long_attributes) - 7);
     expect_refused(&world, &bad[10], -EINVAL, "at most 4096");
+    bad[1].max_size = 4096;
+    bad[1].backing = BACKING_MEMFD;
+    expect_refused(&world, &bad[1], -EINVAL, "size is 0, which no memfd has");
     bad[0] = good;
     bad[0].lifetime = LIFETIME_OWNER;
     expect_refused(&world, &bad[0], -EINVAL, "owner region is created by");

@@ -124,6 +124,56 @@ START_TEST(huge_pages_come_back) {
 }
 END_TEST
 
+static char longest_name[REGION_NAME_MAX + 1];
+
+static const struct attachment *make_attachment(void) {
+    static struct process process = {.identity = {.pid = INT32_MAX, .start_time = INT64_MAX}};
+    static struct client client = {.id = UINT64_MAX, .caller.uid = UINT32_MAX - 1};
+    static struct segment largest;
+    static struct region named;
+    static struct attachment attachment;
+
+    memset(longest_name, 'n', REGION_NAME_MAX);
+    client.process = &process;
+    largest = (struct segment){.version = UINT32_MAX, .size = INT64_MAX, .max_size = INT64_MAX};
+    named = (struct region){.name = longest_name, .id = INT64_MAX};
+    attachment = (struct attachment){
+        .id = INT64_MAX,
+        .client = &client,
+        .region = &named,
+        .segment = &largest,
+        .access = 2,
+    };
+    return &attachment;
+}
+
+START_TEST(what_has_no_bytes_yet_comes_back) {
+    struct segment empty = {.backing = BACKING_SHM, .version = 1, .max_size = 4096};
+    struct attachment attachment = *make_attachment();
+    struct region copy = region;
+    char holder_text[HOLDER_RECORD_MAX];
+    struct holder_record holder;
+    struct region_record record;
+    _cleanup_free_ char *text = NULL;
+
+    copy.segment = attachment.segment = &empty;
+    text = format(&copy);
+    record = parse(text);
+    ck_assert_uint_eq(record.size, 0);
+    ck_assert_uint_eq(record.max_size, 4096);
+    region_record_deinit(&record);
+    holder_record_format(&attachment, holder_text);
+    ck_assert_int_eq(holder_record_parse(holder_text, &holder, NULL), 0);
+    ck_assert_uint_eq(holder.size, 0);
+    empty.max_size = 0;
+    free(text);
+    text = format(&copy);
+    ck_assert_int_eq(region_record_parse(text, &record, NULL), -EBADMSG);
+    holder_record_format(&attachment, holder_text);
+    ck_assert_int_eq(holder_record_parse(holder_text, &holder, NULL), -EBADMSG);
+}
+END_TEST
+
 static void expect_refused(const json_t *json, const char *what) {
     _cleanup_free_ char *text = json_dumps(json, 0);
     struct region_record record = {0};
@@ -174,9 +224,9 @@ START_TEST(a_region_whose_values_contradict_each_other_is_refused) {
         {"version", 0},
         {"version", -1},
         {"version", 1ll << 32},
-        {"size", 0},
         {"size", -1},
         {"max_size", 4999},
+        {"max_size", 0},
         {"max_size", -1},
         {"seconds", -1},
         {"seconds", 1ll << 32},
@@ -241,29 +291,6 @@ START_TEST(every_cut_of_a_record_is_refused) {
 }
 END_TEST
 
-static char longest_name[REGION_NAME_MAX + 1];
-
-static const struct attachment *make_attachment(void) {
-    static struct process process = {.identity = {.pid = INT32_MAX, .start_time = INT64_MAX}};
-    static struct client client = {.id = UINT64_MAX, .caller.uid = UINT32_MAX - 1};
-    static struct segment largest;
-    static struct region named;
-    static struct attachment attachment;
-
-    memset(longest_name, 'n', REGION_NAME_MAX);
-    client.process = &process;
-    largest = (struct segment){.version = UINT32_MAX, .size = INT64_MAX, .max_size = INT64_MAX};
-    named = (struct region){.name = longest_name, .id = INT64_MAX};
-    attachment = (struct attachment){
-        .id = INT64_MAX,
-        .client = &client,
-        .region = &named,
-        .segment = &largest,
-        .access = 2,
-    };
-    return &attachment;
-}
-
 START_TEST(the_largest_holder_comes_back_whole) {
     const struct attachment *attachment = make_attachment();
     struct holder_record record;
@@ -318,7 +345,7 @@ START_TEST(a_holder_without_a_key_or_with_another_type_is_refused) {
 END_TEST
 
 SUITE_MAIN("record", a_region_comes_back_whole, huge_pages_come_back,
-           a_region_without_a_key_or_with_another_type_is_refused,
+           what_has_no_bytes_yet_comes_back, a_region_without_a_key_or_with_another_type_is_refused,
            a_region_whose_values_contradict_each_other_is_refused, what_is_no_object_is_refused,
            every_cut_of_a_record_is_refused, the_largest_holder_comes_back_whole,
            a_holder_without_a_key_or_with_another_type_is_refused);

@@ -157,6 +157,27 @@ START_TEST(test_it_survives_a_restart) {
 }
 END_TEST
 
+START_TEST(test_of_what_has_no_bytes_yet) {
+    struct region_spec source = world_spec(SOURCE), spec = copy_spec(0);
+    struct outcome outcome;
+    struct snapshot *snapshot;
+    struct error error;
+
+    world_init(&world);
+    source.size = 0;
+    source.max_size = 8192;
+    world_create(&world, WORLD_UID, &source);
+    spec.backing = BACKING_MEMFD;
+    ck_assert_int_eq(begin(WORLD_UID, &spec, &outcome, &snapshot, &error), -EINVAL);
+    spec.backing = BACKING_FILE;
+    take(&spec, &outcome);
+    ck_assert_ptr_nonnull(outcome.region);
+    ck_assert_uint_eq(outcome.region->segment->size, 0);
+    ck_assert_uint_eq(outcome.region->segment->max_size, 8192);
+    world_deinit(&world);
+}
+END_TEST
+
 START_TEST(test_size_and_max_size) {
     struct region_spec spec = copy_spec(0);
     struct outcome outcome;
@@ -334,8 +355,8 @@ START_TEST(test_a_daemon_that_stops_leaves_nothing) {
 END_TEST
 
 SUITE_MAIN("snapshot", test_every_backing_to_every_other, test_holes_stay_holes,
-           test_it_survives_a_restart, test_size_and_max_size, test_rights_and_names,
-           test_quota_is_checked_first, test_invisible_until_whole_and_the_first_wins,
-           test_cancelled_leaves_nothing, test_a_source_destroyed_meanwhile_is_copied,
-           test_a_truncated_source_is_an_error, test_the_same_request_again_finds_it_made,
-           test_a_daemon_that_stops_leaves_nothing);
+           test_it_survives_a_restart, test_of_what_has_no_bytes_yet, test_size_and_max_size,
+           test_rights_and_names, test_quota_is_checked_first,
+           test_invisible_until_whole_and_the_first_wins, test_cancelled_leaves_nothing,
+           test_a_source_destroyed_meanwhile_is_copied, test_a_truncated_source_is_an_error,
+           test_the_same_request_again_finds_it_made, test_a_daemon_that_stops_leaves_nothing);
