@@ -14,7 +14,7 @@
 #include <stdlib.h>
 
 #define CALLS_MAX 500
-#define STRIDE 2
+#define STRIDE 3
 #define SLOW_STRIDE 10
 #define RESTARTS 6 /* one in so many is judged after a restart */
 

@@ -22,7 +22,7 @@
 #define SIZE 5000
 #define MAX_SIZE 9000
 #define POINTS_MAX 500
-#define STRIDE 9 /* between two points in the short form */
+#define STRIDE 15 /* between two points in the short form */
 #define PATIENCE_MSEC 2000
 
 struct operation {

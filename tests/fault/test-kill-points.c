@@ -13,8 +13,13 @@
 #include <stdlib.h>
 
 #define POINTS_MAX 500
-#define STRIDE 5
+#ifdef __SANITIZE_ADDRESS__
+#define STRIDE 16
+#define SLOW_STRIDE 40
+#else
+#define STRIDE 8
 #define SLOW_STRIDE 20
+#endif
 
 static struct scene scene;
 
