@@ -201,7 +201,7 @@ run_command() {
 }
 
 test_command() {
-  local timeout_multiplier=1 test_prefix=() all_passed=true long=false
+  local timeout_multiplier=3 test_prefix=() all_passed=true long=false
   local suites=() everywhere=() built=(build) suite results
   local test_environment=(
     "CI=${CI:-}"

@@ -49,6 +49,8 @@ def as_hostile(function, *arguments):
     pid = os.fork()
     if pid == 0:
         try:
+            # Before the uid changes, as a sanitizer in it cannot read its options afterwards.
+            ctypes.CDLL(os.environ["LIBSHMREG"])
             as_user()
             os._exit(0 if function(*arguments) else 1)
         finally:
