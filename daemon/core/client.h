@@ -36,7 +36,7 @@ struct client {
     bool watches;      /* is to be told when a region that it is attached to changes */
     struct client_session session;
     struct resumption resumption;
-    void *face;           /* whatever serves it, which this leaves alone */
+    void *face;            /* whatever serves it, which this leaves alone */
     struct charge *charge; /* one connection; NULL without one */
     struct process *process;
     struct process_watch watch; /* of a client that is not connected */
@@ -54,7 +54,7 @@ struct attachment {
     uint32_t access; /* RIGHT_READ or RIGHT_WRITE */
     uint32_t serial; /* of the request that made it; 0 for a stage that was published */
     bool lost; /* the answer was, so the client does not know of it: it ends with the repeat */
-    struct charge *charge; /* NULL once it is lost */
+    struct charge *charge;       /* NULL once it is lost */
     LIST_ENTRY(attachment) link; /* of the region */
 };
 
