@@ -36,27 +36,10 @@ int command_clients(struct ctl *ctl, const struct invocation *invocation, struct
     static const struct column columns[] = {
         {"PID", true}, {"USER"}, {"COMMAND"}, {"ATTACHMENTS", true}, {"CLIENT", true}, {"STATE"},
     };
-    _cleanup_(cleanup_table_free) struct table *table = table_new(columns, ARRAY_SIZE(columns));
-    _cleanup_(cleanup_json_decref) json_t *reply = NULL;
-    json_t *clients = NULL, *client;
-    size_t i;
-    int r = ctl_call(ctl, "ListClients", json_object(), &reply, error);
 
     (void)invocation;
-    if (r == 0 && ctl->json)
-        return ctl_print_json(reply, error);
-    if (r == 0)
-        r = ctl_unpack(reply, error, "{s:o}", "clients", &clients);
-    if (r == 0 && !table)
-        r = error_set(error, -ENOMEM, "no memory for a table");
-    if (r < 0)
-        return r;
-    json_array_foreach (clients, i, client) {
-        r = add_client(table, client, error);
-        if (r < 0)
-            return r;
-    }
-    return ctl_print_table(ctl, table, error);
+    return ctl_print_list(ctl, "ListClients", json_object(), "clients", columns,
+                          ARRAY_SIZE(columns), add_client, error);
 }
 
 static void add_amount(struct table *table, const char *kind, json_int_t amount) {

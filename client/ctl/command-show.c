@@ -73,57 +73,38 @@ static void add_lifetime(struct table *table, const struct view *view) {
     table_add(table, "%s %s", view->lifetime, left);
 }
 
-static void add_region(struct table *table, const struct view *view) {
+static int add_region(struct table *table, json_t *region, struct error *error) {
     char size[SIZE_TEXT_MAX], age[SPAN_TEXT_MAX];
+    struct view view;
+    int r = view_read(region, &view, error);
 
-    size_format(view->size, size);
-    format_age(view->created_usec, age);
-    table_add(table, "%s", view->name);
+    if (r < 0)
+        return r;
+    size_format(view.size, size);
+    format_age(view.created_usec, age);
+    table_add(table, "%s", view.name);
     table_add(table, "%s", size);
-    table_add(table, "%s", view->backing);
-    add_lifetime(table, view);
-    table_add(table, "%s", view->owner);
-    table_add(table, "%s%s", view->mode, json_array_size(view->acl) > 0 ? "+" : "");
-    table_add(table, "%" JSON_INTEGER_FORMAT "%s", view->version, view->sealed ? " sealed" : "");
-    table_add(table, "%" JSON_INTEGER_FORMAT, view->readers);
-    table_add(table, "%" JSON_INTEGER_FORMAT, view->writers);
+    table_add(table, "%s", view.backing);
+    add_lifetime(table, &view);
+    table_add(table, "%s", view.owner);
+    table_add(table, "%s%s", view.mode, json_array_size(view.acl) > 0 ? "+" : "");
+    table_add(table, "%" JSON_INTEGER_FORMAT "%s", view.version, view.sealed ? " sealed" : "");
+    table_add(table, "%" JSON_INTEGER_FORMAT, view.readers);
+    table_add(table, "%" JSON_INTEGER_FORMAT, view.writers);
     table_add(table, "%s", age);
+    return 0;
 }
 
-static int print_regions(const struct ctl *ctl, json_t *regions, struct error *error) {
+int command_list(struct ctl *ctl, const struct invocation *invocation, struct error *error) {
     static const struct column columns[] = {
         {"NAME"}, {"SIZE", true}, {"BACKING"},       {"LIFETIME"},      {"OWNER"},
         {"MODE"}, {"VER", true},  {"READERS", true}, {"WRITERS", true}, {"AGE", true},
     };
-    _cleanup_(cleanup_table_free) struct table *table = table_new(columns, ARRAY_SIZE(columns));
-    json_t *region;
-    size_t i;
-
-    if (!table)
-        return error_set(error, -ENOMEM, "no memory for a table");
-    json_array_foreach (regions, i, region) {
-        struct view view;
-        int r = view_read(region, &view, error);
-
-        if (r < 0)
-            return r;
-        add_region(table, &view);
-    }
-    return ctl_print_table(ctl, table, error);
-}
-
-int command_list(struct ctl *ctl, const struct invocation *invocation, struct error *error) {
-    _cleanup_(cleanup_json_decref) json_t *reply = NULL;
-    json_t *regions = NULL;
     /* Without an argument the prefix is NULL, and the member left out. */
-    int r = ctl_call(ctl, "ListRegions", json_pack("{s:s*}", "prefix", invocation->arguments[0]),
-                     &reply, error);
+    json_t *parameters = json_pack("{s:s*}", "prefix", invocation->arguments[0]);
 
-    if (r == 0 && ctl->json)
-        return ctl_print_json(reply, error);
-    if (r == 0)
-        r = ctl_unpack(reply, error, "{s:o}", "regions", &regions);
-    return r < 0 ? r : print_regions(ctl, regions, error);
+    return ctl_print_list(ctl, "ListRegions", parameters, "regions", columns, ARRAY_SIZE(columns),
+                          add_region, error);
 }
 
 static int print_size(const struct ctl *ctl, const struct view *view, struct error *error) {
@@ -221,37 +202,34 @@ static int print_region(const struct ctl *ctl, const struct view *view, struct e
     return print_time(ctl, "Changed:", view->changed_usec, error);
 }
 
+static int add_holder(struct table *table, json_t *attachment, struct error *error) {
+    json_int_t pid, uid, version, client;
+    const char *access;
+    int connected;
+    int r = ctl_unpack(attachment, error, "{s:I, s:I, s:s, s:I, s:I, s:b}", "pid", &pid, "uid",
+                       &uid, "access", &access, "version", &version, "client_id", &client,
+                       "connected", &connected);
+
+    if (r < 0)
+        return r;
+    table_add(table, "%" JSON_INTEGER_FORMAT, pid);
+    table_add(table, "%" JSON_INTEGER_FORMAT, uid);
+    table_add(table, "%s", access);
+    table_add(table, "%" JSON_INTEGER_FORMAT, version);
+    table_add(table, "%" PRIx64, (uint64_t)client);
+    table_add(table, "%s", connected ? "connected" : "away");
+    return 0;
+}
+
 static int print_holders(const struct ctl *ctl, json_t *attachments, struct error *error) {
     static const struct column columns[] = {
         {"PID", true}, {"UID", true}, {"ACCESS"}, {"VER", true}, {"CLIENT", true}, {"STATE"},
     };
-    _cleanup_(cleanup_table_free) struct table *table = table_new(columns, ARRAY_SIZE(columns));
-    json_t *attachment;
-    size_t i;
 
-    if (!table)
-        return error_set(error, -ENOMEM, "no memory for a table");
-    json_array_foreach (attachments, i, attachment) {
-        json_int_t pid, uid, version, client;
-        const char *access;
-        int connected;
-        int r = ctl_unpack(attachment, error, "{s:I, s:I, s:s, s:I, s:I, s:b}", "pid", &pid, "uid",
-                           &uid, "access", &access, "version", &version, "client_id", &client,
-                           "connected", &connected);
-
-        if (r < 0)
-            return r;
-        table_add(table, "%" JSON_INTEGER_FORMAT, pid);
-        table_add(table, "%" JSON_INTEGER_FORMAT, uid);
-        table_add(table, "%s", access);
-        table_add(table, "%" JSON_INTEGER_FORMAT, version);
-        table_add(table, "%" PRIx64, (uint64_t)client);
-        table_add(table, "%s", connected ? "connected" : "away");
-    }
     if (json_array_size(attachments) == 0)
         return 0;
     putchar('\n');
-    return ctl_print_table(ctl, table, error);
+    return ctl_print_rows(ctl, columns, ARRAY_SIZE(columns), attachments, add_holder, error);
 }
 
 int command_show(struct ctl *ctl, const struct invocation *invocation, struct error *error) {

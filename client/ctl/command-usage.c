@@ -5,7 +5,6 @@
 
 #include "client/ctl/text.h"
 
-#include <errno.h>
 #include <string.h>
 
 #define KINDS 4
@@ -83,25 +82,8 @@ int command_usage(struct ctl *ctl, const struct invocation *invocation, struct e
         {"CONNECTIONS", true},
         {"REQUESTS/S", true},
     };
-    _cleanup_(cleanup_table_free) struct table *table = table_new(columns, ARRAY_SIZE(columns));
-    _cleanup_(cleanup_json_decref) json_t *reply = NULL;
-    json_t *accounts = NULL, *account;
-    size_t i;
-    int r = ctl_call(ctl, "ListUsage", json_object(), &reply, error);
 
     (void)invocation;
-    if (r == 0 && ctl->json)
-        return ctl_print_json(reply, error);
-    if (r == 0)
-        r = ctl_unpack(reply, error, "{s:o}", "accounts", &accounts);
-    if (r == 0 && !table)
-        r = error_set(error, -ENOMEM, "no memory for a table");
-    if (r < 0)
-        return r;
-    json_array_foreach (accounts, i, account) {
-        r = add_account(table, account, error);
-        if (r < 0)
-            return r;
-    }
-    return ctl_print_table(ctl, table, error);
+    return ctl_print_list(ctl, "ListUsage", json_object(), "accounts", columns, ARRAY_SIZE(columns),
+                          add_account, error);
 }

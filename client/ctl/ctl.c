@@ -92,6 +92,37 @@ int ctl_print_table(const struct ctl *ctl, const struct table *table, struct err
     return 0;
 }
 
+int ctl_print_rows(const struct ctl *ctl, const struct column *columns, size_t n_columns,
+                   json_t *objects, ctl_row *add, struct error *error) {
+    _cleanup_(cleanup_table_free) struct table *table = table_new(columns, n_columns);
+    json_t *object;
+    size_t i;
+
+    if (!table)
+        return error_set(error, -ENOMEM, "no memory for a table");
+    json_array_foreach (objects, i, object) {
+        int r = add(table, object, error);
+
+        if (r < 0)
+            return r;
+    }
+    return ctl_print_table(ctl, table, error);
+}
+
+int ctl_print_list(struct ctl *ctl, const char *method, json_t *parameters, const char *member,
+                   const struct column *columns, size_t n_columns, ctl_row *add,
+                   struct error *error) {
+    _cleanup_(cleanup_json_decref) json_t *reply = NULL;
+    json_t *objects = NULL;
+    int r = ctl_call(ctl, method, parameters, &reply, error);
+
+    if (r == 0 && ctl->json)
+        return ctl_print_json(reply, error);
+    if (r == 0)
+        r = ctl_unpack(reply, error, "{s:o}", member, &objects);
+    return r < 0 ? r : ctl_print_rows(ctl, columns, n_columns, objects, add, error);
+}
+
 int ctl_print_field(const struct ctl *ctl, struct error *error, const char *label,
                     const char *format, ...) {
     _cleanup_free_ char *text = NULL;

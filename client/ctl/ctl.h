@@ -47,6 +47,18 @@ int ctl_unpack(json_t *reply, struct error *error, const char *format, ...);
 /* Prints rows, and the titles if there are rows or a terminal. */
 int ctl_print_table(const struct ctl *ctl, const struct table *table, struct error *error);
 
+/* Adds the row of one object of a reply. */
+typedef int ctl_row(struct table *table, json_t *object, struct error *error);
+
+/* Prints an array of objects as a table. */
+int ctl_print_rows(const struct ctl *ctl, const struct column *columns, size_t n_columns,
+                   json_t *objects, ctl_row *add, struct error *error);
+
+/* Calls a method whose reply has one array, @member, and prints that. @parameters is taken over. */
+int ctl_print_list(struct ctl *ctl, const char *method, json_t *parameters, const char *member,
+                   const struct column *columns, size_t n_columns, ctl_row *add,
+                   struct error *error);
+
 /* Prints a line of label and text, the text made safe for a terminal. */
 int ctl_print_field(const struct ctl *ctl, struct error *error, const char *label,
                     const char *format, ...) __attribute__((format(printf, 4, 5)));

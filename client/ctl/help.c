@@ -31,7 +31,8 @@ void help_print(const struct command *commands) {
 }
 
 void help_print_command(const struct command *command) {
-    printf("Usage: shmregctl %s %s\n\n%s.\n", command->name, command->arguments, command->summary);
+    printf("Usage: shmregctl %s%s%s\n\n%s.\n", command->name, *command->arguments ? " " : "",
+           command->arguments, command->summary);
     if (command->help)
         printf("\n%s\n", command->help);
     if (command->options[0].name) {
