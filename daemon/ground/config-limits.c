@@ -81,7 +81,7 @@ int config_read_namespace_limits(struct reader *reader, const json_t *value, voi
     if (!*limits) {
         *limits = malloc(sizeof(**limits));
         if (!*limits)
-            return error_set(reader->error, -ENOMEM, "no memory");
+            return config_no_memory(reader);
         limits_unset(*limits);
     }
     return read_kinds(reader, value, *limits,
@@ -104,7 +104,7 @@ int config_read_user(struct reader *reader, const char *name, uid_t *ret) {
     errno = 0;
     user = getpwnam(name);
     if (!user && errno == ENOMEM)
-        return error_set(reader->error, -ENOMEM, "no memory");
+        return config_no_memory(reader);
     if (!user)
         return config_mistake(reader, "there is no user '%.80s'", name);
     *ret = user->pw_uid;
@@ -150,7 +150,7 @@ static int read_user(struct reader *reader, const char *name, const json_t *valu
             return config_mistake(reader, "is the same user as '%.80s'", other);
     }
     if (limits_of_user(reader->config, uid, &limits) < 0)
-        return error_set(reader->error, -ENOMEM, "no memory");
+        return config_no_memory(reader);
     return read_limits(reader, value, limits);
 }
 
@@ -201,8 +201,7 @@ static int read_unit(struct reader *reader, const char *name, const json_t *valu
         return config_mistake(reader, "there is no user for unit '%.80s'", name);
     if (r == 0)
         r = limits_of_unit(reader->config, &unit, &limits);
-    return r < 0 ? error_set(reader->error, -ENOMEM, "no memory")
-                 : read_limits(reader, value, limits);
+    return r < 0 ? config_no_memory(reader) : read_limits(reader, value, limits);
 }
 
 static int read_units(struct reader *reader, const json_t *value, void *target) {

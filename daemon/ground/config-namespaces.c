@@ -11,17 +11,11 @@
 
 #define ANYONE "anyone"
 
-static int no_memory(const struct reader *reader) {
-    return error_set(reader->error, -ENOMEM, "no memory");
-}
-
 static int read_owner(struct reader *reader, const json_t *value, void *target) {
     struct namespace *namespace = target;
 
-    if (!json_is_string(value))
-        return config_mistake(reader, "must be the name of a user, or a uid as a string");
     namespace->has_owner = true;
-    return config_read_user(reader, json_string_value(value), &namespace->owner);
+    return config_read_owner(reader, value, &namespace->owner);
 }
 
 static int read_mode(struct reader *reader, const json_t *value, void *target) {
@@ -45,7 +39,7 @@ static int add_creator(const struct reader *reader, const char *text, struct nam
     if (r == -ENOENT)
         return config_mistake(reader, "there is no %s '%.80s'", subject_word(kind), name);
     if (r < 0)
-        return no_memory(reader);
+        return config_no_memory(reader);
     namespace->n_creators++;
     return 0;
 }
@@ -68,7 +62,7 @@ static int read_create(struct reader *reader, const json_t *value, void *target)
     forget_creators(namespace);
     namespace->creators = calloc(json_array_size(value) + 1, sizeof(*namespace->creators));
     if (!namespace->creators)
-        return no_memory(reader);
+        return config_no_memory(reader);
     for (size_t i = 0; r == 0 && i < json_array_size(value); i++) {
         const char *text = json_string_value(json_array_get(value, i));
 
@@ -91,11 +85,11 @@ static int get_namespace(struct reader *reader, const char *prefix, struct names
         }
     namespaces = reallocarray(config->namespaces, config->n_namespaces + 1, sizeof(*namespaces));
     if (!namespaces)
-        return no_memory(reader);
+        return config_no_memory(reader);
     config->namespaces = namespaces;
     namespaces[config->n_namespaces] = (struct namespace){.prefix = strdup(prefix)};
     if (!namespaces[config->n_namespaces].prefix)
-        return no_memory(reader);
+        return config_no_memory(reader);
     *ret = &namespaces[config->n_namespaces++];
     return 0;
 }
@@ -113,7 +107,7 @@ static int read_namespace(struct reader *reader, const char *prefix, const json_
                           const void *data) {
     const char *fault =
         strcmp(prefix, NAMESPACE_EVERYTHING) == 0 ? NULL : region_name_fault(prefix);
-    struct namespace *namespace;
+    struct namespace *namespace = NULL;
     int r;
 
     (void)data;

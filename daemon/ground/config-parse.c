@@ -21,7 +21,7 @@ static int read_group(struct reader *reader, const json_t *value, void *target) 
     errno = 0;
     group = getgrnam(json_string_value(value));
     if (!group && errno == ENOMEM)
-        return error_set(reader->error, -ENOMEM, "no memory");
+        return config_no_memory(reader);
     if (!group)
         return config_mistake(reader, "there is no group '%s'", json_string_value(value));
     config->has_admin_group = true;

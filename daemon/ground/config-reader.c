@@ -27,6 +27,10 @@ int config_mistake(const struct reader *reader, const char *format, ...) {
     return -EINVAL;
 }
 
+int config_no_memory(const struct reader *reader) {
+    return error_set(reader->error, -ENOMEM, "no memory");
+}
+
 int config_read_members(struct reader *reader, const json_t *object,
                         int (*read_key)(struct reader *reader, const char *name,
                                         const json_t *value, const void *data),

@@ -31,6 +31,9 @@ struct key {
 __attribute__((format(printf, 2, 3))) int config_mistake(const struct reader *reader,
                                                          const char *format, ...);
 
+/* The sentence and code of that. */
+int config_no_memory(const struct reader *reader);
+
 /* Reads every key of an object by @read_key, with the path leading to it. */
 int config_read_members(struct reader *reader, const json_t *object,
                         int (*read_key)(struct reader *reader, const char *name,
@@ -40,13 +43,15 @@ int config_read_members(struct reader *reader, const json_t *object,
 /* Reads an object by a table of keys that ends with one without a name. */
 int config_read_object(struct reader *reader, const json_t *object, const struct key *keys);
 
-/* The value of one key: for an enum backing, an enum lifetime, a uint32_t, and a list of access rules that
- * replaces what the char * points to. */
+/* The value of one key: for an enum backing, an enum lifetime, a uint32_t, a uid_t, and a list of access rules
+ * that replaces what the char * points to. */
 int config_read_backing(struct reader *reader, const json_t *value, void *target);
 int config_read_lifetime(struct reader *reader, const json_t *value, void *target);
 int config_read_mode(struct reader *reader, const json_t *value, void *target);
 int config_read_seconds(struct reader *reader, const json_t *value, void *target);
+int config_read_owner(struct reader *reader, const json_t *value, void *target);
 int config_read_acl(struct reader *reader, const json_t *value, void *target);
+
 int config_read_user(struct reader *reader, const char *name, uid_t *ret);
 /* @target is a struct limits *, NULL before the first. */
 int config_read_namespace_limits(struct reader *reader, const json_t *value, void *target);

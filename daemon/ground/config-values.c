@@ -39,8 +39,10 @@ int config_read_seconds(struct reader *reader, const json_t *value, void *target
     return 0;
 }
 
-static int no_memory(const struct reader *reader) {
-    return error_set(reader->error, -ENOMEM, "no memory");
+int config_read_owner(struct reader *reader, const json_t *value, void *target) {
+    if (!json_is_string(value))
+        return config_mistake(reader, "must be the name of a user, or a uid as a string");
+    return config_read_user(reader, json_string_value(value), target);
 }
 
 /* "user:alice:r" whose subject exists. */
@@ -57,7 +59,7 @@ static int check_rule(const struct reader *reader, const char *text) {
         return config_mistake(reader, "there is no %s '%.80s'", subject_word(rule.subject),
                               rule.name);
     if (r < 0)
-        return no_memory(reader);
+        return config_no_memory(reader);
     subject_deinit(&subject);
     return 0;
 }
@@ -66,7 +68,7 @@ static int append(const struct reader *reader, char **list, const char *rule) {
     char *longer;
 
     if (asprintf(&longer, "%s%s%s", *list, **list ? "," : "", rule) < 0)
-        return no_memory(reader);
+        return config_no_memory(reader);
     free(*list);
     *list = longer;
     return 0;
@@ -81,7 +83,7 @@ int config_read_acl(struct reader *reader, const json_t *value, void *target) {
     free(*list);
     *list = strdup("");
     if (!*list)
-        return no_memory(reader);
+        return config_no_memory(reader);
     for (size_t i = 0; r == 0 && i < json_array_size(value); i++) {
         const char *rule = json_string_value(json_array_get(value, i));
 

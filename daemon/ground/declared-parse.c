@@ -14,10 +14,6 @@
 #include "daemon/ground/config-reader.h"
 #include "proto/region-name.h"
 
-static int no_memory(const struct reader *reader) {
-    return error_set(reader->error, -ENOMEM, "no memory");
-}
-
 static int read_name(struct reader *reader, const json_t *value, void *target) {
     struct declared *declared = target;
     const char *name = json_is_string(value) ? json_string_value(value) : "";
@@ -26,16 +22,14 @@ static int read_name(struct reader *reader, const json_t *value, void *target) {
     if (fault)
         return config_mistake(reader, "%s", fault);
     declared->name = strdup(name);
-    return declared->name ? 0 : no_memory(reader);
+    return declared->name ? 0 : config_no_memory(reader);
 }
 
 static int read_owner(struct reader *reader, const json_t *value, void *target) {
     struct declared *declared = target;
 
-    if (!json_is_string(value))
-        return config_mistake(reader, "must be the name of a user, or a uid as a string");
     declared->has_owner = true;
-    return config_read_user(reader, json_string_value(value), &declared->owner);
+    return config_read_owner(reader, value, &declared->owner);
 }
 
 static int read_group(struct reader *reader, const json_t *value, void *target) {
@@ -64,7 +58,7 @@ static int read_attributes(struct reader *reader, const json_t *value, void *tar
     if (!json_is_object(value))
         return config_mistake(reader, "must be an object");
     *attributes = json_dumps(value, JSON_COMPACT);
-    return *attributes ? 0 : no_memory(reader);
+    return *attributes ? 0 : config_no_memory(reader);
 }
 
 static int read_size(struct reader *reader, const json_t *value, void *target) {
@@ -121,7 +115,7 @@ static int read_content(struct reader *reader, const json_t *value, void *target
     if (*path != '/' || strlen(path) >= PATH_MAX)
         return config_mistake(reader, "must be the absolute path of a file");
     *content = strdup(path);
-    return *content ? 0 : no_memory(reader);
+    return *content ? 0 : config_no_memory(reader);
 }
 
 static int read_keys(struct reader *reader, const json_t *json, struct declared *declared) {
@@ -192,7 +186,7 @@ static int add(struct reader *reader, const struct declared *declared) {
     struct declared *all = reallocarray(config->declared, config->n_declared + 1, sizeof(*all));
 
     if (!all)
-        return no_memory(reader);
+        return config_no_memory(reader);
     config->declared = all;
     all[config->n_declared++] = *declared;
     return 0;
@@ -215,7 +209,7 @@ int declared_parse(struct config *config, const char *file, const char *text, st
     find_lines(&reader, &declared);
     declared.file = strdup(file);
     if (r == 0)
-        r = declared.file ? add(&reader, &declared) : no_memory(&reader);
+        r = declared.file ? add(&reader, &declared) : config_no_memory(&reader);
     if (r < 0)
         declared_deinit(&declared);
     return r;
