@@ -165,6 +165,25 @@ static int open_ground(struct manager *manager, struct error *error) {
     return r;
 }
 
+static int make_parts(struct manager *manager, const struct manager_options *options,
+                      struct error *error) {
+    int r;
+
+    manager->runtime_directory = strdup(options->runtime_directory);
+    manager->state_directory = strdup(options->state_directory);
+    if (!manager->runtime_directory || !manager->state_directory ||
+        audit_new(options->base, &manager->audit) < 0 ||
+        quota_new(options->config, &manager->quota) < 0 ||
+        processes_new(options->base, &manager->processes) < 0 ||
+        removals_new(options->base, &manager->places.removals) < 0)
+        return error_set(error, -ENOMEM, "no memory for the manager");
+    quota_set_relief(manager->quota, &(struct quota_relief){cache_relieve, manager});
+    r = workers_new(options->base, &manager->workers);
+    if (r == 0)
+        r = disk_new(options->base, &manager->places.disk);
+    return r < 0 ? error_set(error, r, "cannot prepare workers: %s", strerror(-r)) : 0;
+}
+
 int manager_new(const struct manager_options *options, struct manager **ret, struct error *error) {
     _cleanup_(cleanup_manager_free) struct manager *manager = calloc(1, sizeof(*manager));
     int r;
@@ -184,22 +203,9 @@ int manager_new(const struct manager_options *options, struct manager **ret, str
     LIST_INIT(&manager->observers);
     prelude_init(&manager->prelude);
 
-    manager->runtime_directory = strdup(options->runtime_directory);
-    manager->state_directory = strdup(options->state_directory);
-    if (!manager->runtime_directory || !manager->state_directory ||
-        audit_new(options->base, &manager->audit) < 0 ||
-        quota_new(options->config, &manager->quota) < 0 ||
-        processes_new(options->base, &manager->processes) < 0)
-        return error_set(error, -ENOMEM, "no memory for the manager");
-    quota_set_relief(manager->quota, &(struct quota_relief){cache_relieve, manager});
-    if (removals_new(options->base, &manager->places.removals) < 0)
-        return error_set(error, -ENOMEM, "no memory for the manager");
-    r = workers_new(options->base, &manager->workers);
+    r = make_parts(manager, options, error);
     if (r == 0)
-        r = disk_new(options->base, &manager->places.disk);
-    if (r < 0)
-        return error_set(error, r, "cannot prepare workers: %s", strerror(-r));
-    r = open_ground(manager, error);
+        r = open_ground(manager, error);
     if (r == 0)
         r = reconcile(manager, options->fdstore, error);
     if (r == 0)
