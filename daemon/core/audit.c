@@ -15,7 +15,7 @@
 #define SOURCES 64u
 #define TEXT_MAX 1024
 #define UNIT_SIZE 64 /* two units that differ behind that are one source */
-#define PERIOD_USEC (AUDIT_PERIOD_SECONDS * USEC_PER_SEC)
+#define PERIOD_USEC ((uint64_t)AUDIT_PERIOD_SECONDS * USEC_PER_SEC)
 
 struct source {
     enum log_kind kind;

@@ -78,12 +78,12 @@ int cache_settle(struct manager *manager, struct error *error) {
     struct region *region;
     size_t count = 0;
 
-    regions = calloc(manager->n_regions + 1, sizeof(*regions));
+    regions = calloc(manager->n_regions + 1, sizeof(struct region *));
     if (!regions)
         return error_set(error, -ENOMEM, "no memory to put the regions in order");
     TAILQ_FOREACH (region, &cache->idle, idle_link)
         regions[count++] = region;
-    qsort(regions, count, sizeof(*regions), compare_uses);
+    qsort(regions, count, sizeof(struct region *), compare_uses);
     TAILQ_INIT(&cache->idle);
     for (size_t i = 0; i < count; i++)
         append(regions[i]);

@@ -214,6 +214,10 @@ void declare_remember(struct declarations *declarations, struct region *region,
         region->loaded = old_loaded;
         return;
     }
-    text = old;
-    loaded = stamp ? old_loaded : NULL;
+    (void)steal_pointer(text);
+    free(old);
+    if (stamp) {
+        (void)steal_pointer(loaded);
+        free(old_loaded);
+    }
 }
