@@ -74,20 +74,22 @@ int manager_set_attributes(struct manager *manager, const struct caller *caller,
 /* What a region takes, charged to its next owner, too, until it is known who has it. */
 struct move {
     struct charge **held[3];
-    struct charge *new[3];
+    struct charge *other[3]; /* that the region does not hold */
     size_t count;
 };
 
-static void release_new(struct move *move) {
-    for (size_t i = 0; i < move->count; i++)
-        charge_release(move->new[i]);
+static void swap_charges(struct move *move) {
+    for (size_t i = 0; i < move->count; i++) {
+        struct charge *held = *move->held[i];
+
+        *move->held[i] = move->other[i];
+        move->other[i] = held;
+    }
 }
 
-static void release_held(struct move *move) {
-    for (size_t i = 0; i < move->count; i++) {
-        charge_release(*move->held[i]);
-        *move->held[i] = move->new[i];
-    }
+static void release_other(struct move *move) {
+    for (size_t i = 0; i < move->count; i++)
+        charge_release(move->other[i]);
 }
 
 /* The region's own charge, its version's and its sync block's. Older versions stay whose they were. What
@@ -103,17 +105,14 @@ static int charge_next(struct region *region, uid_t uid, struct move *move, stru
     if (region->sync_block)
         move->held[move->count++] = &region->sync_block->charge;
     for (size_t i = 0; r == 0 && i < move->count; i++)
-        r = quota_charge(region->manager->quota, &payer, i == 0 ? LIMIT_REGIONS : LIMIT_BYTES,
-                         charge_amount(*move->held[i]), &move->new[i], error);
+        r = quota_charge_instead(*move->held[i], &payer, &move->other[i], error);
     if (r < 0)
-        release_new(move);
+        release_other(move);
     return r;
 }
 
 /* @new becomes the region's, or stays the caller's on error. */
 static int give(struct region *region, const struct access *new, struct error *error) {
-    /* Room for it is not made at its own cost. */
-    _cleanup_(cleanup_region_unref) struct region *held = region_ref(region);
     struct access old = region->access;
     struct move move;
     int r = charge_next(region, new->owner_uid, &move, error);
@@ -121,15 +120,16 @@ static int give(struct region *region, const struct access *new, struct error *e
     if (r < 0)
         return r;
     region->access = *new;
+    swap_charges(&move);
     r = manager_record(region->manager, region, error);
     if (r < 0) {
         region->access = old;
-        release_new(&move);
-        return r;
+        swap_charges(&move);
+    } else {
+        access_deinit(&old);
     }
-    release_held(&move);
-    access_deinit(&old);
-    return 0;
+    release_other(&move);
+    return r;
 }
 
 int manager_set_owner(struct manager *manager, const struct caller *caller, const char *name,

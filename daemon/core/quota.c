@@ -115,8 +115,17 @@ static bool exceeds(uint64_t used, uint64_t more, uint64_t limit) {
     return limit != LIMIT_NONE && (used > limit || more > limit - used);
 }
 
-/* The limits in the way of @more, most important first; QUOTA_EXCESSES_MAX at most. */
+static bool counts_in(const struct charge *charge, const struct account *account) {
+    for (unsigned i = 0; i < OF_COUNT; i++)
+        if (account_contains(account, charge->account[i]))
+            return true;
+    return false;
+}
+
+/* The limits in the way of @more, most important first; QUOTA_EXCESSES_MAX at most. Where @instead,
+ * if there is one, counts, it makes room itself. */
 static size_t find_excesses(const struct charge *charge, uint64_t more,
+                            const struct charge *instead,
                             struct quota_excess ret[static QUOTA_EXCESSES_MAX]) {
     const struct account *account;
     size_t count = 0;
@@ -126,7 +135,8 @@ static size_t find_excesses(const struct charge *charge, uint64_t more,
             uint64_t used = account->used[charge->kind];
             uint64_t limit = account_limit(account, charge->kind);
 
-            if (!exceeds(used, more, limit) || count == QUOTA_EXCESSES_MAX)
+            if (!exceeds(used, more, limit) || count == QUOTA_EXCESSES_MAX ||
+                (instead && counts_in(instead, account)))
                 continue;
             ret[count++] = (struct quota_excess){
                 .account = account,
@@ -163,9 +173,10 @@ static bool find_relief(const struct quota *quota, const struct quota_excess *ex
 }
 
 /* 0 if there is room for @more, perhaps by now. */
-static int make_room(const struct charge *charge, uint64_t more, struct error *error) {
+static int make_room(const struct charge *charge, uint64_t more, const struct charge *instead,
+                     struct error *error) {
     struct quota_excess excesses[QUOTA_EXCESSES_MAX];
-    size_t count = find_excesses(charge, more, excesses);
+    size_t count = find_excesses(charge, more, instead, excesses);
     struct error why;
     int r;
 
@@ -173,7 +184,7 @@ static int make_room(const struct charge *charge, uint64_t more, struct error *e
         return 0;
     r = refusal(&excesses[0], more, &why);
     if (find_relief(charge->quota, excesses, count, why.text)) {
-        count = find_excesses(charge, more, excesses);
+        count = find_excesses(charge, more, instead, excesses);
         if (count == 0)
             return 0;
         r = refusal(&excesses[0], more, &why);
@@ -190,14 +201,15 @@ int quota_charge_existing(struct quota *quota, const struct payer *payer, enum l
     return r;
 }
 
-int quota_charge(struct quota *quota, const struct payer *payer, enum limit_kind kind,
-                 uint64_t amount, struct charge **ret, struct error *error) {
+static int charge_unless_full(struct quota *quota, const struct payer *payer, enum limit_kind kind,
+                              uint64_t amount, const struct charge *instead, struct charge **ret,
+                              struct error *error) {
     _cleanup_(cleanup_charge_release) struct charge *charge = NULL;
     int r;
 
     if (charge_new(quota, payer, kind, &charge) < 0)
         return error_set(error, -ENOMEM, "no memory to account for user %u", payer->uid);
-    r = make_room(charge, amount, error);
+    r = make_room(charge, amount, instead, error);
     if (r < 0)
         return r;
     add(charge, amount);
@@ -205,17 +217,22 @@ int quota_charge(struct quota *quota, const struct payer *payer, enum limit_kind
     return 0;
 }
 
+int quota_charge(struct quota *quota, const struct payer *payer, enum limit_kind kind,
+                 uint64_t amount, struct charge **ret, struct error *error) {
+    return charge_unless_full(quota, payer, kind, amount, NULL, ret, error);
+}
+
+int quota_charge_instead(const struct charge *old, const struct payer *payer, struct charge **ret,
+                         struct error *error) {
+    return charge_unless_full(old->quota, payer, old->kind, old->amount, old, ret, error);
+}
+
 void quota_set_relief(struct quota *quota, const struct quota_relief *relief) {
     quota->relief = *relief;
 }
 
 uint64_t charge_relieves(const struct charge *charge, const struct quota_excess *excess) {
-    if (charge->kind != excess->kind)
-        return 0;
-    for (unsigned i = 0; i < OF_COUNT; i++)
-        if (account_contains(excess->account, charge->account[i]))
-            return charge->amount;
-    return 0;
+    return charge->kind == excess->kind && counts_in(charge, excess->account) ? charge->amount : 0;
 }
 
 static int refuse_request(const struct account *account, uint64_t wait_nsec, struct error *error) {

@@ -62,6 +62,11 @@ uint64_t charge_relieves(const struct charge *charge, const struct quota_excess 
 int quota_charge(struct quota *quota, const struct payer *payer, enum limit_kind kind,
                  uint64_t amount, struct charge **ret, struct error *error);
 
+/* Charges to another what @old is charged, for one of the two to be released soon. Until then both
+ * count; no limit is in the way that they have in common. */
+int quota_charge_instead(const struct charge *old, const struct payer *payer, struct charge **ret,
+                         struct error *error);
+
 /* As quota_charge(), but never refused for a limit: for what exists already when the daemon starts.
  */
 int quota_charge_existing(struct quota *quota, const struct payer *payer, enum limit_kind kind,

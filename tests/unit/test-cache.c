@@ -221,20 +221,31 @@ START_TEST(a_namespace_makes_room_in_itself) {
 }
 END_TEST
 
-START_TEST(a_region_is_not_given_at_its_own_cost) {
+static int give(const char *name, uid_t uid, struct error *error) {
     struct caller root = world_caller(0);
+
+    return manager_set_owner(world.manager, &root, name, uid, uid, error);
+}
+
+START_TEST(only_the_next_owner_makes_room_for_what_he_is_given) {
     struct error error;
 
     begin();
     cached(WORLD_UID, "given", 1);
     cached(OTHER_UID, "other", 1);
-    create(OTHER_UID, "kept", 1);
-    /* What is given is the least recently used. */
+    create(20003, "kept", 1);
     limit_total(LIMIT_REGIONS, 3);
-    ck_assert_int_eq(manager_set_owner(world.manager, &root, "given", OTHER_UID, OTHER_UID, &error),
-                     0);
-    expect_reaped("other ", "limit on regions of all users together");
-    ck_assert(world_has(&world, "given"));
+    limit_total(LIMIT_BYTES, (uint64_t)3 * PAGE);
+    limit_user(LIMIT_REGIONS, 1);
+    ck_assert_int_eq(give("given", 20004, NULL), 0);
+    expect_reaped("", "");
+    /* It is the least recently used. */
+    ck_assert_int_eq(give("given", OTHER_UID, NULL), 0);
+    expect_reaped("other ", "limit on regions of user 20002: 1 of 1 in use");
+    ck_assert_int_eq(give("given", 20003, &error), -EDQUOT);
+    ck_assert_ptr_nonnull(strstr(error.text, "limit on regions of user 20003: 1 of 1 in use"));
+    expect_reaped("", "");
+    world_expect_usage(&world, 2, (uint64_t)2 * PAGE, 0, 0);
     end();
 }
 END_TEST
@@ -352,6 +363,6 @@ END_TEST
 
 SUITE_MAIN("cache", the_least_recently_used_goes_and_no_more, who_is_at_it_keeps_it,
            a_snapshot_has_its_source_kept, only_what_counts_for_the_limit_goes,
-           a_namespace_makes_room_in_itself, a_region_is_not_given_at_its_own_cost,
+           a_namespace_makes_room_in_itself, only_the_next_owner_makes_room_for_what_he_is_given,
            none_goes_in_vain, the_order_outlives_the_daemon, pressure_takes_a_share,
            room_is_made_of_what_is_missing);
