@@ -140,12 +140,32 @@ static void take_back(struct stage *stage) {
         segment_remove(stage->segment);
 }
 
+/* *ret is NULL if it is charged to the region's owner already: he may not have been that when it was
+ * staged. */
+static int charge_owner(const struct stage *stage, const struct region *region, struct charge **ret,
+                        struct error *error) {
+    const struct charge *staged = stage->segment->charge;
+    struct payer owner = charge_payer(region->charge);
+
+    if (charge_has_payer_of(staged, region->charge))
+        return 0;
+    return quota_charge_instead(staged, &owner, ret, error);
+}
+
+static void replace_charge(struct segment *segment, struct charge *charge) {
+    charge_release(segment->charge);
+    segment->charge = charge;
+}
+
 static int publish_version(struct stage *stage, struct region *region, struct hold *hold,
                            struct error *error) {
+    _cleanup_(cleanup_charge_release) struct charge *charge = NULL;
     struct manager *manager = region->manager;
     struct segment *old = region->segment;
-    int r = segment_rename(stage->segment, region->id, old->version + 1, error);
+    int r = charge_owner(stage, region, &charge, error);
 
+    if (r == 0)
+        r = segment_rename(stage->segment, region->id, old->version + 1, error);
     if (r < 0)
         return r;
     r = durability_sync(region, stage->segment, error);
@@ -159,6 +179,8 @@ static int publish_version(struct stage *stage, struct region *region, struct ho
         return r;
     }
     stage->segment = NULL;
+    if (charge)
+        replace_charge(region->segment, steal_pointer(charge));
     segment_remove(old);
     segment_unref(old);
     durability_changed(region);

@@ -150,8 +150,9 @@ uint32_t manager_slot_version(const struct manager *manager, const struct region
 
 /*
  * A stage: a new segment that nobody else sees until it is published as a version of the region
- * named, or as a new region. Its bytes are charged to the region's owner. Of @spec, only size and
- * max_size (0: the region's, or as much as it takes) count for a region that exists.
+ * named, or as a new region. Its bytes are charged to the region's owner, and when it is published to
+ * who is that then. Of @spec, only size and max_size (0: the region's, or as much as it takes) count
+ * for a region that exists.
  */
 struct stage;
 int manager_stage(struct manager *manager, const struct caller *caller,

@@ -269,6 +269,10 @@ int charge_request(const struct charge *connection, bool always, struct error *e
     return 0;
 }
 
+bool charge_has_payer_of(const struct charge *charge, const struct charge *other) {
+    return memcmp(charge->account, other->account, sizeof(charge->account)) == 0;
+}
+
 struct payer charge_payer(const struct charge *charge) {
     const struct account *unit = charge->account[OF_UNIT];
 

@@ -83,6 +83,9 @@ DEFINE_CLEANUP(struct charge *, charge_release);
  */
 int charge_request(const struct charge *connection, bool always, struct error *error);
 
+/* Whether both are charged to the same. */
+bool charge_has_payer_of(const struct charge *charge, const struct charge *other);
+
 /* Whom it is charged to; the texts are the charge's. */
 struct payer charge_payer(const struct charge *charge);
 uint64_t charge_amount(const struct charge *charge);

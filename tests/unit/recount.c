@@ -31,14 +31,29 @@ struct count {
     uint64_t of_users[LIMIT_KIND_COUNT], of_units[LIMIT_KIND_COUNT];
 };
 
-static const struct maker *find_maker(struct makers *makers, uint64_t id) {
+static struct maker *find_maker(struct makers *makers, uint64_t id, uint32_t version) {
     for (size_t i = makers->count; i-- > 0;)
-        if (makers->made[i].id == id)
+        if (makers->made[i].id == id && makers->made[i].version == version)
             return &makers->made[i];
+    return NULL;
+}
+
+/* Who has it; if it is new, @by has. */
+static struct maker *get_maker(struct makers *makers, uint64_t id, uint32_t version,
+                               struct maker by) {
+    struct maker *maker = find_maker(makers, id, version);
+
+    if (maker)
+        return maker;
     if (makers->count == MAKERS_MAX)
         ck_abort_msg("too many makers");
-    makers->made[makers->count] = (struct maker){id, makers->uid, makers->unit};
-    return &makers->made[makers->count++];
+    maker = &makers->made[makers->count++];
+    *maker = (struct maker){id, version, by.uid, by.unit};
+    return maker;
+}
+
+static struct maker *get_owner(struct makers *makers, uint64_t id) {
+    return get_maker(makers, id, 0, (struct maker){.uid = makers->uid, .unit = makers->unit});
 }
 
 static void add(struct count *count, const struct maker *maker, const char *name,
@@ -63,16 +78,21 @@ static void add_segment(struct count *count, const struct maker *maker, const ch
 
 static void count_segments(struct count *count, const struct region *region,
                            const struct segment *version) {
-    const struct maker *maker = find_maker(count->makers, region->id);
+    const struct maker *owner = get_owner(count->makers, region->id);
+    struct maker *maker = get_maker(count->makers, region->id, version->version, *owner);
 
+    if (version == region->segment) {
+        maker->uid = owner->uid;
+        maker->unit = owner->unit;
+    }
     add_segment(count, maker, region->name, version);
-    add_segment(count, maker, region->name, region->sync_block);
+    add_segment(count, owner, region->name, region->sync_block);
 }
 
 static int count_region(void *data, struct region *region) {
     struct count *count = data;
 
-    add(count, find_maker(count->makers, region->id), region->name, LIMIT_REGIONS, 1);
+    add(count, get_owner(count->makers, region->id), region->name, LIMIT_REGIONS, 1);
     count_segments(count, region, region->segment);
     return 0;
 }
@@ -89,6 +109,13 @@ static void count_attachment(const void *node, VISIT visit, void *data) {
     count_segments(count, attachment->region, attachment->segment);
 }
 
+/* One for a region is charged to who had that then. */
+static const struct maker *get_stager(struct makers *makers, const struct stage *stage) {
+    if (stage->region_id == 0)
+        return get_owner(makers, stage->id);
+    return get_maker(makers, stage->id, 0, *get_owner(makers, stage->region_id));
+}
+
 static int count_client(void *data, struct client *client) {
     const struct maker holder = {.uid = client->caller.uid, .unit = client->caller.units.name};
     struct count *count = data;
@@ -98,9 +125,7 @@ static int count_client(void *data, struct client *client) {
         add(count, &holder, NULL, LIMIT_CONNECTIONS, 1);
     LIST_FOREACH (stage, &client->stages, link) {
         add(count, &holder, stage->spec.name, LIMIT_ATTACHMENTS, 1);
-        add_segment(count,
-                    find_maker(count->makers, stage->region_id ? stage->region_id : stage->id),
-                    stage->spec.name, stage->segment);
+        add_segment(count, get_stager(count->makers, stage), stage->spec.name, stage->segment);
     }
     twalk_r(client->attachments, count_attachment, count);
     return 0;
@@ -163,4 +188,22 @@ void recount_check(struct manager *manager, struct makers *makers) {
     manager_each_client(manager, count_client, &count);
     accounts_each(quota_accounts(manager_quota(manager)), compare, &count);
     check_sums(&count);
+}
+
+void recount_give(struct makers *makers, uint64_t id, uid_t uid) {
+    struct maker *owner = find_maker(makers, id, 0);
+
+    if (owner->uid == uid)
+        return;
+    owner->uid = uid;
+    owner->unit = NULL;
+}
+
+void recount_restart(struct makers *makers) {
+    size_t count = makers->count;
+
+    makers->count = 0;
+    for (size_t i = 0; i < count; i++)
+        if (makers->made[i].version == 0)
+            makers->made[makers->count++] = makers->made[i];
 }

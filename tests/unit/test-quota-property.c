@@ -146,6 +146,20 @@ static void publish(struct client *client, struct error *error) {
         close_fd(&fd);
 }
 
+/* Rather what the client stages for. */
+static void give(const struct client *client, const char *name, struct error *error) {
+    const struct stage *stage = LIST_FIRST(&client->stages);
+    const struct caller caller = world_caller(0);
+    const struct region *region;
+    uid_t uid = uids[below(ACTORS)];
+
+    if (stage && below(4))
+        name = stage->spec.name;
+    region = manager_lookup(run.world.manager, name);
+    if (manager_set_owner(run.world.manager, &caller, name, uid, uid, error) == 0)
+        recount_give(&run.makers, region->id, uid);
+}
+
 static void attach(struct client *client, bool create, struct error *error) {
     struct region_spec spec = make_spec();
     uint32_t access = below(2) ? RIGHT_READ : RIGHT_WRITE;
@@ -186,7 +200,7 @@ static void act(struct actor *actor, struct error *error) {
         connect_client(error);
         return;
     }
-    switch (below(14)) {
+    switch (below(16)) {
     case 0:
         manager_remove_client(manager, client);
         actor->client = NULL;
@@ -213,6 +227,10 @@ static void act(struct actor *actor, struct error *error) {
         break;
     case 9:
         publish(client, error);
+        break;
+    case 10:
+    case 11:
+        give(client, name, error);
         break;
     default:
         attach(client, below(2), error);
@@ -255,6 +273,7 @@ static void next_actors(void) {
 /* The daemon is killed, and the next one counts what there is on record; then all processes end. */
 static void restart(void) {
     world_restart(&run.world);
+    recount_restart(&run.makers);
     check();
     for (unsigned i = 0; i < ACTORS; i++)
         process_kill(run.actors[i].pid);
