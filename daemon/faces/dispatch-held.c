@@ -50,7 +50,9 @@ static void on_answered(void *data) {
     held->wait = NULL;
     memcpy(dispatcher->request, held->bytes, held->size);
     dispatcher->request_fds.count = 0;
+    dispatcher->was_held = true;
     dispatch(dispatcher, held->client, held->size, &error);
+    dispatcher->was_held = false;
     held->begun = steal_pointer(dispatcher->task);
     if (held->begun) {
         held->begun->replied = pass_on;

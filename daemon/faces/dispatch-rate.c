@@ -19,5 +19,7 @@ static bool is_always_served(const struct request *request) {
 }
 
 int request_check_rate(struct request *request) {
+    if (request->dispatcher->was_held)
+        return 0;
     return charge_request(request->client->charge, is_always_served(request), request->error);
 }

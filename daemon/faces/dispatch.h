@@ -35,6 +35,7 @@ struct dispatcher {
     struct reply reply;
     struct task *task; /* begun by the last request, and for its connection to take; else NULL */
     struct packet_fds request_fds; /* what came with the request */
+    bool was_held;                 /* the request: it was counted when it came */
     _Alignas(8) unsigned char request[WIRE_MESSAGE_MAX];
     unsigned char value[WIRE_VALUE_MAX];
 };

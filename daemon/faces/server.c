@@ -282,6 +282,7 @@ int server_new(const struct server_options *options, int listen_fd, struct serve
     server->flights = (struct flights){0};
     server->listener = NULL;
     server->dispatcher.manager = options->manager;
+    server->dispatcher.was_held = false;
     server->observer = (struct observer){.moved = on_moved};
     manager_observe(options->manager, &server->observer);
     TAILQ_INIT(&server->served);

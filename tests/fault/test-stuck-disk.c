@@ -4,6 +4,7 @@
  * disk goes on, and then what has waited is answered.
  */
 #include "proto/cleanup.h"
+#include "tests/support/child.h"
 #include "tests/support/raw.h"
 #include "tests/support/regions.h"
 #include "tests/support/sandbox.h"
@@ -26,8 +27,8 @@ static struct stuck_disk disk;
 static shmreg_conn *witness;
 static char content[SIZE];
 
-static void setup(void) {
-    daemon_prepare(&daemon_, "{}");
+static void setup(const char *config) {
+    daemon_prepare(&daemon_, config);
     stuck_disk_mount(&disk, daemon_.state);
     ck_assert_int_eq(chown(daemon_.state, DAEMON_UID, DAEMON_UID), 0);
     ck_assert_int_eq(chmod(daemon_.state, 0700), 0);
@@ -162,7 +163,7 @@ START_TEST(others_are_served_while_it_hangs) {
     struct flushers flushers;
     int fds[ARRAY_SIZE(asked)];
 
-    setup();
+    setup("{}");
     prepare(&flushers);
     get_stuck(&flushers);
     for (size_t i = 0; i < ARRAY_SIZE(asked); i++)
@@ -201,7 +202,7 @@ START_TEST(it_stops_without_what_hangs) {
     uint64_t id;
     int fd;
 
-    setup();
+    setup("{}");
     expect_ok(shmreg_put(witness, "published", "before", 6, SHMREG_MODE_DEFAULT));
     create_region(witness, "published-file", 100, FILE_REGION);
     fd = raw_greet(daemon_.socket);
@@ -224,6 +225,43 @@ START_TEST(it_stops_without_what_hangs) {
 }
 END_TEST
 
+/* After HELLO there is one more, so a second look at it would be one too many. */
+static void ask_as_often_as_allowed(int channel, void *data) {
+    int fd = ask(WIRE_CREATE, "created");
+
+    (void)data;
+    channel_say(channel);
+    ck_assert_int_eq(raw_receive_status(fd), 0);
+    close(fd);
+}
+
+START_TEST(what_waits_is_counted_once) {
+    struct child child;
+    uint64_t id;
+    int fd;
+
+    setup("{\"limits\":{\"users\":{\"20001\":"
+          "{\"requests_per_second\":1,\"requests_at_once\":2}}}}");
+    create_region(witness, "published", 100, FILE_REGION);
+    fd = raw_greet(daemon_.socket);
+    stage(fd, "published", 2, &id);
+    stuck_disk_hold(&disk);
+    publish(fd, id, 3);
+    wait_until(is_worker_syncing, NULL);
+    stuck_disk_wait_stuck(&disk);
+    child = child_start(USER(20001), ask_as_often_as_allowed, NULL);
+    channel_hear(child.channel);
+    expect_served();
+    ck_assert(!exists(witness, "created"));
+    stuck_disk_release(&disk);
+    child_finish(&child);
+    ck_assert_int_eq(raw_receive_status(fd), 0);
+    close(fd);
+    shmreg_disconnect(witness);
+    daemon_stop(&daemon_);
+}
+END_TEST
+
 int main(void) {
     TCase *tcase = tcase_create("stuck-disk");
 
@@ -231,6 +269,7 @@ int main(void) {
         return SANDBOX_SKIPPED;
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, others_are_served_while_it_hangs);
+    tcase_add_test(tcase, what_waits_is_counted_once);
     tcase_add_test(tcase, it_stops_without_what_hangs);
     return sandbox_run("stuck-disk", &tcase, 1);
 }
