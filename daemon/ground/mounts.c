@@ -6,10 +6,16 @@
 #include "proto/cleanup.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
+
+/* Not in linux/magic.h. */
+#define XFS_MAGIC 0x58465342
 
 static int read_mount_id(int fd, int *ret) {
     _cleanup_fclose_ FILE *file = NULL;
@@ -56,11 +62,40 @@ static int find_mount(const char *path, int id, char ret[static MOUNT_TYPE_MAX])
     return -ENOENT;
 }
 
+/* Where chroot(2) has made a root of what is no mount point, the mount is in no list. The daemon runs
+ * from there, so asking it is no risk. */
+static int find_root(int id, char ret[static MOUNT_TYPE_MAX]) {
+    static const struct {
+        unsigned long magic;
+        const char *type;
+    } types[] = {
+        {EXT4_SUPER_MAGIC, "ext4"},         {XFS_MAGIC, "xfs"},     {BTRFS_SUPER_MAGIC, "btrfs"},
+        {OVERLAYFS_SUPER_MAGIC, "overlay"}, {TMPFS_MAGIC, "tmpfs"},
+    };
+    _cleanup_close_ int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    struct statfs status;
+    int root_id, r = root < 0 ? -errno : read_mount_id(root, &root_id);
+
+    if (r < 0)
+        return r;
+    if (root_id != id || fstatfs(root, &status) < 0)
+        return -ENOENT;
+    for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+        if (types[i].magic != (unsigned long)status.f_type)
+            continue;
+        strcpy(ret, types[i].type);
+        return 0;
+    }
+    return -ENOENT;
+}
+
 int mount_type(int fd, char ret[static MOUNT_TYPE_MAX]) {
     int id, r = read_mount_id(fd, &id);
 
     if (r < 0)
         return r;
     r = find_mount("/proc/self/mountinfo", id, ret);
-    return r == -ENOENT ? find_mount("/proc/1/mountinfo", id, ret) : r;
+    if (r == -ENOENT)
+        r = find_mount("/proc/1/mountinfo", id, ret);
+    return r == -ENOENT ? find_root(id, ret) : r;
 }

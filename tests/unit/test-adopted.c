@@ -5,6 +5,7 @@
 #include "daemon/core/adopted.h"
 #include "daemon/ground/mounts.h"
 #include "proto/packet.h"
+#include "tests/unit/scratch.h"
 #include "tests/unit/world.h"
 
 #include <errno.h>
@@ -108,6 +109,23 @@ START_TEST(the_file_system_is_told_without_asking_it) {
     ck_assert_int_eq(pipe2(pair, O_CLOEXEC), 0);
     ck_assert_int_eq(mount_type(pair[0], type), -ENOENT);
     ck_assert_int_eq(mount_type(1000000, type), -ENOENT);
+}
+END_TEST
+
+START_TEST(a_root_that_is_no_mount_point_is_known) {
+    char type[MOUNT_TYPE_MAX];
+    int fd;
+
+    scratch_mount(1 << 20);
+    ck_assert_int_eq(mkdir(SCRATCH "/root", 0755) | mkdir(SCRATCH "/root/proc", 0755), 0);
+    ck_assert_int_eq(mount("/proc", SCRATCH "/root/proc", NULL, MS_BIND, NULL), 0);
+    fd = open(SCRATCH "/root", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    ck_assert_int_ge(fd, 0);
+    /* As seen from process 1, too, which has no such mount. */
+    ck_assert_int_eq(chroot(SCRATCH "/root"), 0);
+    ck_assert_int_eq(mount_type(fd, type), 0);
+    ck_assert_str_eq(type, "tmpfs");
+    close(fd);
 }
 END_TEST
 
@@ -357,9 +375,10 @@ START_TEST(the_service_manager_keeps_it_over_a_restart) {
 END_TEST
 
 SUITE_MAIN("adopted", what_is_no_memory_is_refused, nodes_of_a_good_file_system_are_refused,
-           the_file_system_is_told_without_asking_it, a_lease_is_not_waited_for,
-           no_more_rights_than_were_handed_over, it_is_charged_whole_and_given_back,
-           a_sealed_memfd_is_offered_for_reading, a_spec_that_wants_it_otherwise_is_refused,
-           it_has_one_version, the_same_request_again_makes_nothing_more,
+           the_file_system_is_told_without_asking_it, a_root_that_is_no_mount_point_is_known,
+           a_lease_is_not_waited_for, no_more_rights_than_were_handed_over,
+           it_is_charged_whole_and_given_back, a_sealed_memfd_is_offered_for_reading,
+           a_spec_that_wants_it_otherwise_is_refused, it_has_one_version,
+           the_same_request_again_makes_nothing_more,
            without_a_service_manager_it_ends_with_the_daemon,
            the_service_manager_keeps_it_over_a_restart);
