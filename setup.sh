@@ -13,7 +13,7 @@ packages=(
   systemd scdoc python3-dev
   # to test
   check g++ libboost-dev python3 python3-numpy python3-pip python3-setuptools python3-venv python3-wheel strace mount
-  procps util-linux
+  procps util-linux dbus libpam-systemd
 )
 
 usage() {

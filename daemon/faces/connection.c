@@ -103,7 +103,7 @@ static int send_reply(struct connection *connection, struct reply *reply) {
     int r = packet_send(connection->fd, reply->data, reply->size, reply->fds.fd, reply->fds.count);
 
     if (r == 0)
-        flight_add(&connection->flight, (unsigned)reply->fds.count);
+        flight_add(&connection->flight, (unsigned)reply->fds.count, reply->size);
     if (r != -EAGAIN)
         packet_fds_close(&reply->fds);
     if (r == 0)

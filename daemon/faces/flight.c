@@ -29,6 +29,9 @@ struct flight_user {
     LIST_HEAD(, flight) flights;
 };
 
+/* What a message takes of the kernel's memory beside its bytes, at least. */
+#define MESSAGE_OVERHEAD 512u
+
 /* What an ended connection has left. */
 struct lingering {
     struct flight flight; /* with a socket of its own */
@@ -36,10 +39,27 @@ struct lingering {
     LIST_ENTRY(lingering) link;
 };
 
-static bool is_unread(const struct flight *flight) {
+/* Bytes of the kernel's memory in which messages wait to be read. */
+static uint64_t unread_memory(const struct flight *flight) {
     int unread;
 
-    return flight->count > 0 && ioctl(flight->fd, SIOCOUTQ, &unread) == 0 && unread > 0;
+    return flight->count > 0 && ioctl(flight->fd, SIOCOUTQ, &unread) == 0 && unread > 0
+               ? (uint64_t)unread
+               : 0;
+}
+
+static bool is_unread(const struct flight *flight) {
+    return unread_memory(flight) > 0;
+}
+
+/* No more descriptors than if all that waits were as full of them as the fullest message. */
+static unsigned most_unread(const struct flight *flight) {
+    uint64_t memory = unread_memory(flight);
+
+    if (memory == 0)
+        return 0;
+    return (unsigned)MIN(flight->count, memory * flight->densest_count / flight->densest_size +
+                                            flight->densest_count);
 }
 
 void flight_forget(struct flight *flight) {
@@ -76,18 +96,26 @@ void flight_begin(struct flights *flights, struct flight *flight, uid_t uid, int
         LIST_INSERT_HEAD(&flight->user->flights, flight, link);
 }
 
-void flight_add(struct flight *flight, unsigned count) {
-    if (!flight->user)
+void flight_add(struct flight *flight, unsigned count, size_t size) {
+    size_t memory = size + MESSAGE_OVERHEAD;
+
+    if (!flight->user || count == 0)
         return;
     flight->count += count;
     flight->user->count += count;
+    if (flight->densest_count * memory >= count * flight->densest_size && flight->densest_size > 0)
+        return;
+    flight->densest_count = count;
+    flight->densest_size = memory;
 }
 
 void flight_look(struct flight *flight) {
-    if (!flight->user || is_unread(flight))
+    unsigned count = most_unread(flight);
+
+    if (!flight->user)
         return;
-    flight->user->count -= flight->count;
-    flight->count = 0;
+    flight->user->count -= flight->count - count;
+    flight->count = count;
 }
 
 bool flight_is_full(const struct flights *flights, const struct flight *flight) {
@@ -139,10 +167,11 @@ static void linger(struct flights *flights, struct flight *flight, int *fd,
     if (!lingering)
         return;
     shutdown(*fd, SHUT_RDWR);
-    lingering->flight = (struct flight){.user = flight->user, .fd = steal_fd(fd)};
+    lingering->flight = *flight;
+    lingering->flight.fd = steal_fd(fd);
     lingering->charge = steal_pointer(*charge);
     LIST_INSERT_HEAD(&flight->user->flights, &lingering->flight, link);
-    flight_add(&lingering->flight, flight->count);
+    flight->user->count += flight->count; /* until the connection's own is forgotten */
     LIST_INSERT_HEAD(&flights->lingering, lingering, link);
     event_add(flights->clock, &look_first);
 }

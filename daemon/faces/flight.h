@@ -3,8 +3,8 @@
  *
  * The kernel lets a user have as many under way as his process may have open (unix(7), ETOOMANYREFS),
  * and all of these are the daemon's: who takes none would keep everybody else from getting any. So
- * each user has a share. A socket tells only whether all was read; it is asked when the share seems
- * to be used up. What an ended connection leaves unread counts on, and so does its place under the
+ * each user has a share. A socket tells how much memory waits in it, which says how many descriptors
+ * that can be at most; it is asked when the share seems to be used up. What an ended connection leaves unread counts on, and so does its place under the
  * limit on connections, until somebody reads it or lets go of the other end.
  */
 #pragma once
@@ -27,7 +27,10 @@ struct lingering;
 struct flight {
     struct flight_user *user; /* NULL: it is not counted */
     int fd;
-    unsigned count; /* sent since all was seen to be read */
+    unsigned count; /* that may be unread, at most */
+    /* Of all messages sent, the one with the most descriptors for its size. */
+    unsigned densest_count;
+    size_t densest_size;
     LIST_ENTRY(flight) link;
 };
 
@@ -45,8 +48,9 @@ void flights_deinit(struct flights *flights);
 
 /* A connection of that user begins; the socket stays its own. */
 void flight_begin(struct flights *flights, struct flight *flight, uid_t uid, int fd);
-void flight_add(struct flight *flight, unsigned count);
-/* Counts nothing any more if all was read. */
+/* So many went with a message of that size. */
+void flight_add(struct flight *flight, unsigned count, size_t size);
+/* Counts no more than can be unread still. */
 void flight_look(struct flight *flight);
 /* Whether the user is to take some before there are more for him. */
 bool flight_is_full(const struct flights *flights, const struct flight *flight);

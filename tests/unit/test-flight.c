@@ -1,0 +1,99 @@
+/*
+ * Flight: what is under way to a user is what nobody has read, not all that was ever sent.
+ */
+#include "daemon/faces/flight.h"
+#include "proto/cleanup.h"
+#include "tests/unit/suite.h"
+
+#include <event2/event.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define MESSAGE 100
+#define SHARE FLIGHT_SHARE_MIN
+
+static struct event_base *base;
+static struct flights flights;
+static struct flight flight;
+static int pair[2];
+
+static void start(void) {
+    struct rlimit limit = {1024, 1024};
+
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    base = event_base_new();
+    ck_assert_int_eq(flights_init(&flights, base), 0);
+    ck_assert_uint_eq(flights.share, SHARE);
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+    flight_begin(&flights, &flight, 20001, pair[0]);
+}
+
+static void stop(void) {
+    flight_forget(&flight);
+    flights_deinit(&flights);
+    event_base_free(base);
+    close(pair[0]);
+    close(pair[1]);
+}
+
+/* The descriptors are but numbers here. */
+static void send_one(unsigned count) {
+    char message[MESSAGE] = {0};
+
+    ck_assert_int_eq(send(pair[0], message, sizeof(message), 0), MESSAGE);
+    flight_add(&flight, count, sizeof(message));
+}
+
+static void read_one(void) {
+    char message[MESSAGE];
+
+    ck_assert_int_eq(recv(pair[1], message, sizeof(message), 0), MESSAGE);
+}
+
+/* Somebody busy, whose last answer is always there still when it is looked at. */
+START_TEST(who_reads_all_but_the_last_goes_on) {
+    start();
+    send_one(2);
+    for (unsigned i = 0; i < 4 * SHARE; i++) {
+        send_one(2);
+        read_one();
+        ck_assert(!flight_is_full(&flights, &flight));
+    }
+    stop();
+}
+END_TEST
+
+START_TEST(who_reads_nothing_is_stopped) {
+    unsigned sent = 0;
+
+    start();
+    while (!flight_is_full(&flights, &flight)) {
+        ck_assert_uint_lt(sent, SHARE);
+        send_one(SHARE / 64);
+        sent += SHARE / 64;
+    }
+    ck_assert_uint_eq(sent, SHARE);
+    stop();
+}
+END_TEST
+
+/* A full message hides behind no number of empty ones. */
+START_TEST(no_less_is_counted_than_is_unread) {
+    start();
+    for (unsigned i = 0; i < 20; i++)
+        send_one(1);
+    send_one(60);
+    for (unsigned i = 0; i < 20; i++)
+        read_one();
+    flight_look(&flight);
+    ck_assert_uint_ge(flight.count, 60);
+    read_one();
+    flight_look(&flight);
+    ck_assert_uint_eq(flight.count, 0);
+    stop();
+}
+END_TEST
+
+SUITE_MAIN("flight", who_reads_all_but_the_last_goes_on, who_reads_nothing_is_stopped,
+           no_less_is_counted_than_is_unread);
