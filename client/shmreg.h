@@ -211,6 +211,7 @@ struct shmreg_description {
  * @ret:  receives the connection, which shmreg_disconnect() frees.
  *
  * -ENOENT, -ECONNREFUSED  no daemon listens there
+ * -ECONNRESET             it ended before it answered
  * -EACCES                 the socket's directory is closed to the caller
  * -EDQUOT                 the daemon's limit on connections of this user, or in all, is reached
  * -ENAMETOOLONG           @path is longer than a socket address (unix(7))

@@ -327,7 +327,7 @@ const struct operation actor_operations[] = {
     {"wait-event", wait_event, 2, true, {-EOPNOTSUPP, -ETIMEDOUT}},
     {"wait", wait_change, 2, true, {-ETIMEDOUT}},
     {"refresh", refresh, 6, true, {-ENOENT, -EACCES, -EPERM}},
-    {"watch", watch, 3, false, {-ENOENT, -ECONNREFUSED, -EACCES}},
+    {"watch", watch, 3, false, {-ENOENT, -ECONNREFUSED, -ECONNRESET, -EACCES}},
     {"destroy", destroy, 12, false, {-ENOENT, -EACCES}},
     {"renew", renew, 2, false, {-ENOENT, -EACCES, -EINVAL}},
     {"describe", describe, 2, false, {-ENOENT}},
