@@ -59,6 +59,9 @@ int quota_configure(struct quota *quota, const struct config *config) {
         return r;
     LIST_FOREACH (charge, &quota->charges, link) {
         charge->account[OF_NAMESPACE] = find_namespace(charge);
+        if (!charge->account[OF_NAMESPACE])
+            continue;
+        charge->account[OF_NAMESPACE]->n_charges++;
         account_add(charge->account[OF_NAMESPACE], charge->kind, charge->amount);
     }
     return 0;
