@@ -179,7 +179,7 @@ static void on_disk_answered(void *data) {
         const struct declared *declared = &config->declared[i];
         struct region *region = manager_lookup(declarations->manager, declared->name);
 
-        if (!region || region->declared || region->access.owner_uid == declared->owner)
+        if (declare_may_change(declarations, region, declared))
             apply(declarations, declared);
     }
     declare_settle(declarations);
