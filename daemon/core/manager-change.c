@@ -166,8 +166,6 @@ int manager_set_owner(struct manager *manager, const struct caller *caller, cons
 static int begin_lifetime(struct region *region, enum lifetime lifetime, uint32_t seconds,
                           uint64_t deadline, struct error *error) {
     reaper_stop(region);
-    if (region->timer)
-        event_free(steal_pointer(region->timer));
     region->lifetime = lifetime;
     region->seconds = seconds;
     region->deadline = deadline;

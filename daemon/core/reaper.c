@@ -99,7 +99,8 @@ int reaper_start(struct region *region, struct process *owner, struct error *err
         cache_enter(region);
     if (region->lifetime == LIFETIME_PERSISTENT || region->lifetime == LIFETIME_CACHE)
         return 0;
-    region->timer = evtimer_new(region->manager->base, on_timer, region);
+    if (!region->timer)
+        region->timer = evtimer_new(region->manager->base, on_timer, region);
     if (!region->timer)
         return error_set(error, -ENOMEM, "no memory for a timer");
 
