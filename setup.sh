@@ -92,10 +92,13 @@ install_test_packages() {
     return
   fi
   packages+=(postgresql)
-  as_root mkdir -p "${drop_in%/*}"
-  as_root tee "$drop_in" >/dev/null <<<'create_main_cluster = false'
-  install_packages
-  as_root rm "$drop_in"
+  # In a subshell of its own, so that it is gone also if the installation fails.
+  (
+    trap 'as_root rm -f "$drop_in"' EXIT
+    as_root mkdir -p "${drop_in%/*}"
+    as_root tee "$drop_in" >/dev/null <<<'create_main_cluster = false'
+    install_packages
+  )
 }
 
 # Configures a build directory that is not configured yet.
