@@ -61,31 +61,36 @@ static int read_switch(const char *variable, bool *ret) {
     return text && !*ret && strcmp(text, "no") != 0 ? wrong(variable) : 0;
 }
 
-static int read_name(const char *posix_name, struct settings *settings) {
-    const char *pattern = getenv("SHMREG_SHIM_NAMES"), *prefix = getenv("SHMREG_SHIM_PREFIX");
-    const char *name = posix_name + strspn(posix_name, "/");
-    int length;
+static bool is_mapped(const char *name) {
+    const char *pattern = getenv("SHMREG_SHIM_NAMES");
 
-    if (pattern && fnmatch(pattern, name, 0) != 0)
-        return -ENOENT;
-    length = prefix ? snprintf(settings->name, sizeof(settings->name), "%s%s", prefix, name)
-                    : snprintf(settings->name, sizeof(settings->name), "user/%u/shm/%s",
-                               (unsigned)geteuid(), name);
+    return !pattern || fnmatch(pattern, name, 0) == 0;
+}
+
+static int make_name(const char *name, struct settings *settings) {
+    const char *prefix = getenv("SHMREG_SHIM_PREFIX");
+    int length = prefix ? snprintf(settings->name, sizeof(settings->name), "%s%s", prefix, name)
+                        : snprintf(settings->name, sizeof(settings->name), "user/%u/shm/%s",
+                                   (unsigned)geteuid(), name);
     return length < (int)sizeof(settings->name) ? 0 : -ENAMETOOLONG;
 }
 
 int settings_read(const char *posix_name, struct settings *ret) {
+    const char *name = posix_name + strspn(posix_name, "/");
     uint64_t seconds = LINGER, mode = MODE;
     int r;
 
     *ret = (struct settings){.max_size = MAX_SIZE};
-    r = read_name(posix_name, ret);
+    if (!is_mapped(name))
+        return -ENOENT;
+    /* First, for the others' sake. */
+    r = read_switch("SHMREG_SHIM_REPORT", &ret->report);
+    if (r == 0)
+        r = make_name(name, ret);
     if (r == 0)
         r = read_lifetime(ret);
     if (r == 0)
         r = read_switch("SHMREG_SHIM_FALLBACK", &ret->fallback);
-    if (r == 0)
-        r = read_switch("SHMREG_SHIM_REPORT", &ret->report);
     if (r == 0)
         r = read_number("SHMREG_SHIM_LINGER", 10, UINT32_MAX - 1, &seconds);
     if (r == 0)

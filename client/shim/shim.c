@@ -61,9 +61,14 @@ static int connect_once(void) {
     return r;
 }
 
-/* The library's failure as one of those that shm_open(3) has, with its sentence. */
+/* As one of the errors that shm_open(3) and ftruncate(3) have. */
+static int posix_error(int r) {
+    return r == -EDQUOT ? -ENOSPC : r;
+}
+
+/* The library's failure, with its sentence. */
 static int failed(int r, struct error *error) {
-    return error_set(error, r == -EDQUOT ? -ENOSPC : r, "%s", shmreg_error_message());
+    return error_set(error, posix_error(r), "%s", shmreg_error_message());
 }
 
 static void release(struct held *held) {
@@ -140,6 +145,17 @@ static int create_region(const struct settings *settings, int flags, shmreg_regi
                          ret);
 }
 
+/* For who asked to read only; a creator is given the memory to write to. */
+static int create_to_read(const struct settings *settings, int flags, shmreg_region **ret) {
+    shmreg_region *created = NULL;
+    int r = create_region(settings, flags, &created);
+
+    if (r == 0)
+        r = shmreg_open(connection, settings->name, SHMREG_READ, ret);
+    shmreg_close(created);
+    return r;
+}
+
 static int open_region(const struct settings *settings, int flags, shmreg_region **ret,
                        struct error *error) {
     uint32_t access = (flags & O_ACCMODE) == O_RDONLY ? SHMREG_READ : SHMREG_WRITE;
@@ -147,7 +163,8 @@ static int open_region(const struct settings *settings, int flags, shmreg_region
     int r = is_exclusive ? -ENOENT : shmreg_open(connection, settings->name, access, ret);
 
     if (r == -ENOENT && flags & O_CREAT)
-        r = create_region(settings, flags, ret);
+        r = access == SHMREG_READ ? create_to_read(settings, flags, ret)
+                                  : create_region(settings, flags, ret);
     else if (r == 0 && flags & O_TRUNC)
         return error_set(error, -EOPNOTSUPP, "region '%s' exists, and does not shrink",
                          settings->name);
@@ -266,7 +283,9 @@ static int resize(struct held *held, off_t size) {
     r = shmreg_resize(connection, held->name, (uint64_t)size);
     if (r == -EINVAL)
         return -EFBIG; /* over the maximum */
-    return r < 0 ? r : shmreg_refresh(held->region);
+    if (r == 0)
+        r = shmreg_refresh(held->region);
+    return posix_error(r);
 }
 
 EXPORT int ftruncate(int fd, off_t size) {

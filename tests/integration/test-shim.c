@@ -118,6 +118,14 @@ static void check_sizes(int fd) {
     ck_assert_int_eq(posix_fallocate(fd, 0, (256 << 20) + 1), EFBIG);
 }
 
+static void check_read_only_creation(void) {
+    int fd = open_object("/empty", O_CREAT | O_RDONLY);
+
+    ck_assert_int_eq(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDONLY);
+    close(fd);
+    ck_assert_int_eq(shm_unlink("/empty"), 0);
+}
+
 static void live(int channel, void *data) {
     int fd = open_object("/object", CREATE), again, reader;
     char *memory, *newer;
@@ -131,6 +139,7 @@ static void live(int channel, void *data) {
     expect_errno(shm_open("/nothing", O_RDWR, 0600), ENOENT);
     expect_errno(shm_open("/object", O_RDWR | O_TRUNC, 0600), EOPNOTSUPP);
     expect_errno(shm_open("/bad name", CREATE, 0600), EINVAL);
+    check_read_only_creation();
     check_sizes(fd);
     expect_region(OWN "object", UINT64_C(2) * SIZE, 0600, SHMREG_ATTACHED);
 
@@ -244,6 +253,7 @@ static void expect_said(FILE *file, const char *text) {
 
 static void meet_limits(int channel, void *data) {
     FILE *said = catch_errors();
+    char long_name[301] = "/";
 
     (void)channel;
     (void)data;
@@ -255,6 +265,9 @@ static void meet_limits(int channel, void *data) {
     expect_said(said, "libshmreg-posix: /second: limit on bytes of user 20001");
     expect_errno(shm_open("/first", CREATE, 0600), EEXIST);
     ck_assert_int_eq(size_of(fileno(said)), 0);
+    memset(long_name + 1, 'x', sizeof(long_name) - 2);
+    expect_errno(shm_open(long_name, CREATE, 0600), ENAMETOOLONG);
+    expect_said(said, "File name too long");
     /* What may be smaller fits. */
     set("SHMREG_SHIM_MAX_SIZE", "100000");
     make_object("/second");
