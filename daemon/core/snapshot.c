@@ -24,7 +24,7 @@ struct snapshot {
     struct event *timer;    /* of progress */
     struct region *region;  /* not installed yet */
     struct process *owner;  /* of an `owner` region */
-    struct segment *source; /* kept, whatever becomes of its region */
+    struct segment *source; /* kept, whatever becomes of its region; which no cache makes room of */
     uint64_t size;          /* that it had at first */
     int from, to;
     struct error error; /* of the worker, then of the loop */
@@ -172,7 +172,6 @@ int manager_snapshot(struct manager *manager, const struct caller *caller, struc
                      const char *source, const struct region_spec *spec,
                      const struct snapshot_listener *listener, struct snapshot **ret,
                      struct region **ret_region, struct error *error) {
-    _cleanup_(cleanup_region_unref) struct region *held = NULL;
     struct region_spec complete;
     struct region *from;
     int r = manager_find_with(manager, caller, source, RIGHT_READ, &from, error);
@@ -184,8 +183,6 @@ int manager_snapshot(struct manager *manager, const struct caller *caller, struc
         r = manager_check_new(manager, caller, client, &complete, false, ret_region, error);
     if (r < 0 || *ret_region)
         return r;
-    /* Room for the copy is not made at the cost of the original. */
-    held = region_ref(from);
     cache_used(from);
     return begin(manager, caller, client, from->segment, &complete, listener, ret, error);
 }
