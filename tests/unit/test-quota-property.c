@@ -345,4 +345,35 @@ START_TEST(every_account_is_what_there_is) {
 }
 END_TEST
 
-SUITE_MAIN("quota-property", every_account_is_what_there_is);
+/* At each allocation and record in turn, the record of the region itself among them. */
+START_TEST(a_change_of_owner_that_fails_moves_no_charge) {
+    const struct caller root = world_caller(0);
+    struct region_spec spec = world_spec("e");
+    const struct region *region;
+    struct error error;
+    long calls = 0;
+    int r;
+
+    spec.sync_block = true;
+    start(1);
+    run.actor = 3;
+    world_create(&run.world, uids[run.actor], &spec);
+    region = manager_lookup(run.world.manager, "e");
+    check();
+    do {
+        fail_after(calls);
+        r = manager_set_owner(run.world.manager, &root, "e", 20001, 20001, &error);
+        fail_after(-1);
+        if (r == 0)
+            recount_give(&run.makers, region->id, 20001);
+        check();
+        ck_assert_int_lt(calls++, 100);
+    } while (r < 0);
+    ck_assert_int_gt(calls, 3);
+    end_everything();
+    world_deinit(&run.world);
+}
+END_TEST
+
+SUITE_MAIN("quota-property", every_account_is_what_there_is,
+           a_change_of_owner_that_fails_moves_no_charge);
