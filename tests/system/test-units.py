@@ -271,9 +271,10 @@ class UnitsTest(unittest.TestCase):
     def test_journal_has_fields(self):
         ctl("create", f"user/{READER}/journal", "4096", user=READER)
         ctl("chmod", "0640", f"user/{READER}/journal", user=READER)
+        ctl("chmod", "0600", f"user/{READER}/journal")
         entries = machine.journal(f"SHMREG_REGION=user/{READER}/journal")
         kinds = [entry["MESSAGE_ID"] for entry in entries]
-        self.assertEqual(kinds, [REGION_CREATED, RIGHTS_CHANGED])
+        self.assertEqual(kinds, [REGION_CREATED, RIGHTS_CHANGED, RIGHTS_CHANGED])
         for entry in entries:
             self.assertIn(f"user/{READER}/journal", entry["MESSAGE"])
             self.assertEqual(entry["_SYSTEMD_UNIT"], SERVICE)
@@ -281,6 +282,8 @@ class UnitsTest(unittest.TestCase):
         self.assertEqual(entries[1]["SHMREG_CLIENT_UID"], str(READER))
         self.assertGreater(int(entries[1]["SHMREG_CLIENT_PID"]), 0)
         self.assertIn("0640", entries[1]["SHMREG_REASON"])
+        acts = [entry.get("SHMREG_ADMINISTRATOR") for entry in entries]
+        self.assertEqual(acts, [None, None, "yes"])
 
     def test_journal_has_refusals_and_acts_of_administrators(self):
         ctl("create", "units/audit", "4096")
