@@ -155,6 +155,7 @@ static void on_clock(int fd, short what, void *data) {
         if (!is_unread(&lingering->flight))
             release(lingering);
     }
+    flights->looks_soon = false;
     if (!LIST_EMPTY(&flights->lingering))
         event_add(flights->clock, &look_again);
 }
@@ -173,7 +174,9 @@ static void linger(struct flights *flights, struct flight *flight, int *fd,
     LIST_INSERT_HEAD(&flight->user->flights, &lingering->flight, link);
     flight->user->count += flight->count; /* until the connection's own is forgotten */
     LIST_INSERT_HEAD(&flights->lingering, lingering, link);
-    event_add(flights->clock, &look_first);
+    /* However many end one after the other, the first is not put off. */
+    if (!flights->looks_soon && event_add(flights->clock, &look_first) == 0)
+        flights->looks_soon = true;
 }
 
 void flight_end(struct flights *flights, struct flight *flight, int *fd, struct charge **charge) {

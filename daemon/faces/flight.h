@@ -39,6 +39,7 @@ struct flights {
     unsigned share;
     LIST_HEAD(, lingering) lingering; /* what ended connections have left */
     struct event *clock;              /* while there is any */
+    bool looks_soon;                  /* it has been set for one that has just ended */
 };
 
 /* 0 or -ENOMEM. */

@@ -95,5 +95,38 @@ START_TEST(no_less_is_counted_than_is_unread) {
 }
 END_TEST
 
+/* A connection ends with something unread; the peer's end is returned. */
+static int end_unread(void) {
+    struct flight ending;
+    struct charge *charge = NULL;
+    int ends[2];
+
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+    flight_begin(&flights, &ending, 20001, ends[0]);
+    ck_assert_int_eq(send(ends[0], "", 1, 0), 1);
+    flight_add(&ending, 1, 1);
+    flight_end(&flights, &ending, &ends[0], &charge);
+    ck_assert_int_eq(ends[0], -1);
+    return ends[1];
+}
+
+/* Those that end all the time do not keep anybody from looking at those that ended before. */
+START_TEST(what_has_been_let_go_of_is_not_put_off) {
+    const struct timeval pause = {.tv_usec = 5000};
+    unsigned n_ended = 0;
+    bool released = false;
+
+    start();
+    while (!released && n_ended++ < 200) {
+        close(end_unread());
+        event_base_loopexit(base, &pause);
+        event_base_dispatch(base);
+        released = LIST_EMPTY(&flights.lingering);
+    }
+    ck_assert(released);
+    stop();
+}
+END_TEST
+
 SUITE_MAIN("flight", who_reads_all_but_the_last_goes_on, who_reads_nothing_is_stopped,
-           no_less_is_counted_than_is_unread);
+           no_less_is_counted_than_is_unread, what_has_been_let_go_of_is_not_put_off);
