@@ -77,4 +77,22 @@ START_TEST(others_see_the_total_and_their_own) {
 }
 END_TEST
 
-SUITE_MAIN("admin-usage", an_administrator_sees_all, others_see_the_total_and_their_own);
+/* The burst is used up long before the second is over. */
+START_TEST(calls_count_as_requests) {
+    struct admin_client *user;
+    struct admin_face face;
+
+    admin_face_init(&face);
+    face.world.config.user.rate = 1;
+    face.world.config.user.burst = 2;
+    user = admin_client_new(&face, OTHER_UID);
+    json_decref(admin_client_call(user, "Ping", "{}"));
+    json_decref(admin_client_call(user, "Ping", "{}"));
+    json_decref(admin_client_refused(user, "Ping", "{}", ADMIN_INTERFACE "LimitReached"));
+    admin_client_free(user);
+    admin_face_deinit(&face);
+}
+END_TEST
+
+SUITE_MAIN("admin-usage", an_administrator_sees_all, others_see_the_total_and_their_own,
+           calls_count_as_requests);
