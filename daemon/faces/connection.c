@@ -207,22 +207,6 @@ static int take_task(struct connection *connection) {
     return wait_for(connection, HUNG_UP);
 }
 
-/* Refuses a request whose answer may have descriptors, if the user has to take others first. */
-static bool refuse_more_descriptors(struct connection *connection, size_t size) {
-    const struct wire_header *header = (const struct wire_header *)connection->dispatcher->request;
-    struct error error;
-
-    if (size < sizeof(*header) || !wire_op_gives_descriptors(header->op) ||
-        !flight_is_full(connection->flights, &connection->flight))
-        return false;
-    error_set(&error, -ETOOMANYREFS,
-              "too many descriptors are under way to user %u, who has not taken them: no more than "
-              "%u may be",
-              connection->client->caller.uid, connection->flights->share);
-    dispatch_refusal(connection->dispatcher, size, &error);
-    return true;
-}
-
 /* Answers the request that was received. Anything but 0 is the end of the connection. */
 static int serve(struct connection *connection, size_t size) {
     struct dispatcher *dispatcher = connection->dispatcher;
@@ -231,10 +215,10 @@ static int serve(struct connection *connection, size_t size) {
     int served, r = 0;
 
     connection->serving = true;
-    if (connection->client && refuse_more_descriptors(connection, size)) {
-        served = 0;
-    } else if (connection->client) {
+    if (connection->client) {
+        dispatcher->flight = &connection->flight;
         served = dispatch(dispatcher, connection->client, size, &error);
+        dispatcher->flight = NULL;
         if (served < 0)
             log_cut_off(connection, error.text);
         if (!connection->greeted && connection->client->id != 0) {

@@ -20,7 +20,6 @@
 
 struct connection {
     struct dispatcher *dispatcher;
-    const struct flights *flights; /* NULL if it was refused */
     struct client *client; /* NULL if it was refused; its owner removes it from the manager */
     struct error *refusal; /* the answer to whatever it asks, then */
     int fd;

@@ -26,8 +26,9 @@ int request_answer(struct request *request, const void *body, const struct wire_
 /* Bits and fields that mean nothing yet may mean something one day: they are not ignored now. */
 int request_check_unused(struct request *request, uint32_t bits);
 
-/* 0, or -EDQUOT or -ENOSPC when there have been too many requests lately. */
-int request_check_rate(struct request *request);
+/* 0, or -EDQUOT or -ENOSPC when there have been too many requests lately, or -ETOOMANYREFS when there
+ * are descriptors enough that the user has not taken. */
+int request_check_limits(struct request *request);
 
 /* Whether it was asked before, and then took effect. */
 bool request_was_done(const struct request *request);

@@ -338,7 +338,7 @@ static int carry_out(struct request *request) {
     if (request_answer_done(request, &r))
         return r;
     manager_begin_request(request->client, header->serial, repeated);
-    r = request_check_rate(request);
+    r = request_check_limits(request);
     if (r == 0)
         r = handlers[header->op](request);
     manager_end_request(request->client, header->serial, repeated);

@@ -11,6 +11,8 @@
 #include "proto/packet.h"
 #include "proto/wire.h"
 
+struct flight;
+
 struct reply {
     size_t size;           /* 0: none is sent */
     struct packet_fds fds; /* the reply's own */
@@ -36,6 +38,7 @@ struct dispatcher {
     struct task *task; /* begun by the last request, and for its connection to take; else NULL */
     struct packet_fds request_fds; /* what came with the request */
     bool was_held;                 /* the request: it was counted when it came */
+    const struct flight *flight;   /* of who asks now; NULL: his descriptors are not counted */
     _Alignas(8) unsigned char request[WIRE_MESSAGE_MAX];
     unsigned char value[WIRE_VALUE_MAX];
 };

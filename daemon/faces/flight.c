@@ -91,7 +91,7 @@ static struct flight_user *find(struct flights *flights, uid_t uid) {
 }
 
 void flight_begin(struct flights *flights, struct flight *flight, uid_t uid, int fd) {
-    *flight = (struct flight){.user = find(flights, uid), .fd = fd};
+    *flight = (struct flight){.flights = flights, .user = find(flights, uid), .fd = fd};
     if (flight->user)
         LIST_INSERT_HEAD(&flight->user->flights, flight, link);
 }
@@ -118,19 +118,19 @@ void flight_look(struct flight *flight) {
     flight->count = count;
 }
 
-bool flight_is_full(const struct flights *flights, const struct flight *flight) {
+bool flight_is_full(const struct flight *flight) {
     struct flight_user *user = flight->user;
     struct flight *each;
     uint64_t now;
 
-    if (!user || user->count < flights->share)
+    if (!user || user->count < flight->flights->share)
         return false;
     now = clock_usec(CLOCK_MONOTONIC);
     if (now - user->full_usec < ASK_AGAIN_USEC)
         return true;
     LIST_FOREACH (each, &user->flights, link)
         flight_look(each);
-    if (user->count < flights->share / 2)
+    if (user->count < flight->flights->share / 2)
         return false;
     user->full_usec = now;
     return true;
@@ -161,8 +161,8 @@ static void on_clock(int fd, short what, void *data) {
 }
 
 /* The peer sees the end after what is there to be read. */
-static void linger(struct flights *flights, struct flight *flight, int *fd,
-                   struct charge **charge) {
+static void linger(struct flight *flight, int *fd, struct charge **charge) {
+    struct flights *flights = flight->flights;
     struct lingering *lingering = calloc(1, sizeof(*lingering));
 
     if (!lingering)
@@ -179,9 +179,9 @@ static void linger(struct flights *flights, struct flight *flight, int *fd,
         flights->looks_soon = true;
 }
 
-void flight_end(struct flights *flights, struct flight *flight, int *fd, struct charge **charge) {
+void flight_end(struct flight *flight, int *fd, struct charge **charge) {
     if (flight->user && is_unread(flight))
-        linger(flights, flight, fd, charge);
+        linger(flight, fd, charge);
     flight_forget(flight);
 }
 

@@ -25,6 +25,7 @@ struct lingering;
 
 /* One connection's. */
 struct flight {
+    struct flights *flights;
     struct flight_user *user; /* NULL: it is not counted */
     int fd;
     unsigned count; /* that may be unread, at most */
@@ -54,8 +55,8 @@ void flight_add(struct flight *flight, unsigned count, size_t size);
 /* Counts no more than can be unread still. */
 void flight_look(struct flight *flight);
 /* Whether the user is to take some before there are more for him. */
-bool flight_is_full(const struct flights *flights, const struct flight *flight);
+bool flight_is_full(const struct flight *flight);
 /* It is not counted any more, whatever is unread. */
 void flight_forget(struct flight *flight);
 /* The connection ends. If something is unread, socket and charge are taken over. */
-void flight_end(struct flights *flights, struct flight *flight, int *fd, struct charge **charge);
+void flight_end(struct flight *flight, int *fd, struct charge **charge);

@@ -111,7 +111,6 @@ static void on_stayed(int fd, short what, void *data) {
 }
 
 static void insert(struct server *server, struct connection *connection) {
-    connection->flights = &server->flights;
     flight_begin(&server->flights, &connection->flight, connection->client->caller.uid,
                  connection->fd);
     TAILQ_INSERT_TAIL(&server->served, connection, link);
@@ -133,7 +132,7 @@ static void on_ended(void *data, struct connection *connection) {
     }
     TAILQ_REMOVE(&server->served, connection, link);
     server->n_served--;
-    flight_end(&server->flights, &connection->flight, &connection->fd, &connection->client->charge);
+    flight_end(&connection->flight, &connection->fd, &connection->client->charge);
     manager_remove_client(server->options.manager, connection->client);
     connection_free(connection);
     changed(server);
@@ -283,6 +282,7 @@ int server_new(const struct server_options *options, int listen_fd, struct serve
     server->listener = NULL;
     server->dispatcher.manager = options->manager;
     server->dispatcher.was_held = false;
+    server->dispatcher.flight = NULL;
     server->observer = (struct observer){.moved = on_moved};
     manager_observe(options->manager, &server->observer);
     TAILQ_INIT(&server->served);

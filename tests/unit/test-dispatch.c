@@ -6,9 +6,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/faces/flight.h"
 #include "proto/status-slot.h"
 
 START_TEST(hello_is_answered_with_the_status_page) {
@@ -184,7 +186,38 @@ START_TEST(requests_over_the_rate_are_answered_with_the_limit) {
 }
 END_TEST
 
+START_TEST(descriptors_over_the_share_are_answered_as_any_error) {
+    struct wire_create_request body = create_defaults(WIRE_WRITE);
+    struct flights flights;
+    struct flight flight;
+    int pair[2];
+    size_t size;
+
+    begin();
+    ck_assert_int_eq(flights_init(&flights, talk.world.base), 0);
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+    flight_begin(&flights, &flight, WORLD_UID, pair[0]);
+    ck_assert_int_eq(send(pair[0], "", 1, 0), 1);
+    flight_add(&flight, flights.share, 1);
+    talk.dispatcher.flight = &flight;
+    expect_error(create("a", WIRE_WRITE, 0), -ETOOMANYREFS, "under way to user 20001");
+    ck_assert(!world_has(&talk.world, "a"));
+    /* Nobody is spared what is wrong with his message, nor answered who wants no answer. */
+    size = encode(WIRE_CREATE, WIRE_NO_REPLY, SERIAL, &body, STRINGS({"a", 1}, {"", 0}, {"", 0}));
+    ck_assert_int_eq(dispatch(&talk.dispatcher, talk.client, size, &talk.reason), 0);
+    ck_assert_uint_eq(talk.dispatcher.reply.size, 0);
+    ck_assert_int_eq(dispatch(&talk.dispatcher, talk.client, size - 1, &talk.reason), -EBADMSG);
+    talk.dispatcher.flight = NULL;
+    flight_forget(&flight);
+    flights_deinit(&flights);
+    close(pair[0]);
+    close(pair[1]);
+    end();
+}
+END_TEST
+
 SUITE_MAIN("dispatch", hello_is_answered_with_the_status_page, hello_comes_first_and_once,
            hello_after_a_restart_resumes, no_reply_means_none, what_means_nothing_is_refused,
            unknown_operations_are_answered, malformed_messages_touch_nothing,
-           a_refused_client_is_told_why, requests_over_the_rate_are_answered_with_the_limit);
+           a_refused_client_is_told_why, requests_over_the_rate_are_answered_with_the_limit,
+           descriptors_over_the_share_are_answered_as_any_error);

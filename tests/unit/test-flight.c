@@ -58,7 +58,7 @@ START_TEST(who_reads_all_but_the_last_goes_on) {
     for (unsigned i = 0; i < 4 * SHARE; i++) {
         send_one(2);
         read_one();
-        ck_assert(!flight_is_full(&flights, &flight));
+        ck_assert(!flight_is_full(&flight));
     }
     stop();
 }
@@ -68,7 +68,7 @@ START_TEST(who_reads_nothing_is_stopped) {
     unsigned sent = 0;
 
     start();
-    while (!flight_is_full(&flights, &flight)) {
+    while (!flight_is_full(&flight)) {
         ck_assert_uint_lt(sent, SHARE);
         send_one(SHARE / 64);
         sent += SHARE / 64;
@@ -105,7 +105,7 @@ static int end_unread(void) {
     flight_begin(&flights, &ending, 20001, ends[0]);
     ck_assert_int_eq(send(ends[0], "", 1, 0), 1);
     flight_add(&ending, 1, 1);
-    flight_end(&flights, &ending, &ends[0], &charge);
+    flight_end(&ending, &ends[0], &charge);
     ck_assert_int_eq(ends[0], -1);
     return ends[1];
 }
