@@ -65,10 +65,11 @@ static int read_create(struct reader *reader, const json_t *value, void *target)
         return config_no_memory(reader);
     for (size_t i = 0; r == 0 && i < json_array_size(value); i++) {
         const char *text = json_string_value(json_array_get(value, i));
+        bool is_anyone = text && strcmp(text, ANYONE) == 0;
 
-        if (text && strcmp(text, ANYONE) == 0)
-        namespace->anyone = true;
-        else r = add_creator(reader, text, namespace);
+        namespace->anyone = namespace->anyone || is_anyone;
+        if (!is_anyone)
+            r = add_creator(reader, text, namespace);
     }
     return r;
 }

@@ -7,13 +7,6 @@
 #define WINDOW_STEP 2000
 #define WINDOW_MAX 10000
 
-static int read_switch(struct reader *reader, const json_t *value, void *target) {
-    if (!json_is_boolean(value))
-        return config_mistake(reader, "must be true or false");
-    *(bool *)target = json_is_true(value);
-    return 0;
-}
-
 static int read_stall(struct reader *reader, const json_t *value, void *target) {
     json_int_t stall = json_integer_value(value); /* 0 for what is no number */
 
@@ -45,7 +38,7 @@ static int read_percent(struct reader *reader, const json_t *value, void *target
 int config_read_memory_pressure(struct reader *reader, const json_t *value, void *target) {
     struct memory_pressure *pressure = target;
     const struct key keys[] = {
-        {"watch", read_switch, &pressure->watch},
+        {"watch", config_read_bool, &pressure->watch},
         {"stall", read_stall, &pressure->stall},
         {"window", read_window, &pressure->window},
         {"percent", read_percent, &pressure->percent},

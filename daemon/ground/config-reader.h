@@ -49,6 +49,7 @@ int config_read_backing(struct reader *reader, const json_t *value, void *target
 int config_read_lifetime(struct reader *reader, const json_t *value, void *target);
 int config_read_mode(struct reader *reader, const json_t *value, void *target);
 int config_read_seconds(struct reader *reader, const json_t *value, void *target);
+int config_read_bool(struct reader *reader, const json_t *value, void *target);
 int config_read_owner(struct reader *reader, const json_t *value, void *target);
 int config_read_acl(struct reader *reader, const json_t *value, void *target);
 

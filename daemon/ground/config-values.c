@@ -39,6 +39,13 @@ int config_read_seconds(struct reader *reader, const json_t *value, void *target
     return 0;
 }
 
+int config_read_bool(struct reader *reader, const json_t *value, void *target) {
+    if (!json_is_boolean(value))
+        return config_mistake(reader, "must be true or false");
+    *(bool *)target = json_is_true(value);
+    return 0;
+}
+
 int config_read_owner(struct reader *reader, const json_t *value, void *target) {
     if (!json_is_string(value))
         return config_mistake(reader, "must be the name of a user, or a uid as a string");

@@ -101,13 +101,6 @@ static int read_durability(struct reader *reader, const json_t *value, void *tar
     return 0;
 }
 
-static int read_bool(struct reader *reader, const json_t *value, void *target) {
-    if (!json_is_boolean(value))
-        return config_mistake(reader, "must be true or false");
-    *(bool *)target = json_is_true(value);
-    return 0;
-}
-
 static int read_content(struct reader *reader, const json_t *value, void *target) {
     const char *path = json_is_string(value) ? json_string_value(value) : "";
     char **content = target;
@@ -130,7 +123,7 @@ static int read_keys(struct reader *reader, const json_t *json, struct declared 
         {"size", read_size, &declared->size},
         {"max_size", read_size, &declared->max_size},
         {"huge_pages", read_huge_pages, &declared->huge_pages},
-        {"sync_block", read_bool, &declared->sync_block},
+        {"sync_block", config_read_bool, &declared->sync_block},
         {"lifetime", read_lifetime, &declared->lifetime},
         {"seconds", config_read_seconds, &declared->seconds},
         {"durability", read_durability, &declared->durability},
