@@ -336,6 +336,8 @@ int segment_check(const struct segment *segment, struct error *error) {
         return check_adopted(segment, error);
     /* What is in its place may be a FIFO. */
     fd = segment_open(segment, O_RDONLY | O_NONBLOCK, error);
+    if (fd == -ELOOP || fd == -ENXIO)
+        return error_set(error, -EPERM, "a link or a socket is in its place");
     if (fd < 0)
         return fd;
     if (fstat(fd, &status) < 0)

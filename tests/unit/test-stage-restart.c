@@ -90,6 +90,28 @@ START_TEST(a_stage_ends_with_its_process_while_the_daemon_is_away) {
 }
 END_TEST
 
+/* It is somebody's, and stays; the start goes on. */
+START_TEST(a_link_in_the_place_of_a_stage_is_left_alone) {
+    char path[256], target[8];
+    struct stage *stage;
+
+    world_init(&world);
+    stage = staging_fill(&world, staging_client(&world, getpid(), 1), "region", "lost");
+    snprintf(path, sizeof(path), "/dev/shm/");
+    segment_name(stage->segment, path + strlen(path));
+    world_stop(&world);
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert_int_eq(symlink("nothing", path), 0);
+    log_capture();
+    world_start(&world);
+    ck_assert(log_has("a stage for region 'region' is lost: a link or a socket is in its place"));
+    ck_assert_int_eq(readlink(path, target, sizeof(target)), strlen("nothing"));
+    ck_assert_int_eq(unlink(path), 0);
+    staging_expect(&world, 0, 0, 0, 0, 0);
+    world_deinit(&world);
+}
+END_TEST
+
 static bool is_empty(struct world *w, void *data) {
     (void)data;
     return quota_used(manager_quota(w->manager), LIMIT_BYTES) == 0;
@@ -237,6 +259,7 @@ END_TEST
 
 SUITE_MAIN("stage-restart", a_stage_outlives_the_daemon, a_stage_of_a_region_with_a_sync_block,
            a_stage_ends_with_its_process_while_the_daemon_is_away,
+           a_link_in_the_place_of_a_stage_is_left_alone,
            a_stage_ends_with_its_process_before_it_comes_back,
            a_publish_cut_off_before_its_commit_gives_the_stage_back,
            a_publish_cut_off_after_its_commit_has_happened,
