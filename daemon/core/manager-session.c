@@ -3,7 +3,8 @@
  *
  * Every change of a region goes through manager_commit(), which adds to its transaction the session
  * of the client whose request is under way. A change in the durable registry keeps a copy there, of
- * the last one only: the volatile record follows at once, so that no other can be missing.
+ * the last one only: the volatile record follows at once, so that no other can be missing. It outlives
+ * its client, and counts for nothing then: who has no volatile record, which is made before, has left.
  */
 #include "daemon/core/manager-private.h"
 
@@ -69,8 +70,10 @@ static int commit_durably(struct manager *manager, const struct registry_change 
     struct client *client = manager->request.client;
     struct registry_change changes[] = {*change, {REGISTRY_META, SESSION_COPY_KEY, text}};
     struct error ignored = {0};
-    int r = registry_commit(manager->durable_registry, changes, ARRAY_SIZE(changes), error);
+    int r = manager_keep_client(client, error);
 
+    if (r == 0)
+        r = registry_commit(manager->durable_registry, changes, ARRAY_SIZE(changes), error);
     if (r < 0)
         return r;
     /* It has happened: whatever comes now, the request is answered as done. */

@@ -36,6 +36,18 @@ static int on_session_record(void *data, const char *key, const char *value) {
     return 0;
 }
 
+/* The client of that record, if it has another, too; -ESRCH. */
+static int find_client(const struct manager *manager, const struct session_record *record,
+                       struct client **ret) {
+    _cleanup_(cleanup_process_unref) struct process *process = NULL;
+    int r = process_find(manager->processes, &record->process, &process);
+
+    if (r < 0)
+        return r;
+    *ret = manager_find_holder(manager, record->client_id, process);
+    return *ret && (*ret)->session.recorded ? 0 : -ESRCH;
+}
+
 /* The last daemon may have been killed between a durable change and the volatile record of it. */
 static int restore_copy(struct manager *manager, struct error *error) {
     _cleanup_free_ char *text = NULL;
@@ -47,7 +59,7 @@ static int restore_copy(struct manager *manager, struct error *error) {
         return r == -ENOENT ? 0 : error_set(error, r, "cannot read the last session");
     if (session_record_parse(text, &record, error) < 0)
         return 0;
-    r = restore_session(manager, &record, &client);
+    r = find_client(manager, &record, &client);
     if (r < 0)
         return r == -ESRCH ? 0 : error_set(error, r, "cannot load the last session");
     if (client->session.serial != 0 && (int32_t)(record.serial - client->session.serial) <= 0)

@@ -8,7 +8,10 @@
 
 struct conversation talk;
 
+static pid_t client_pid;
+
 static void begin_as(pid_t pid, uint64_t client_id) {
+    client_pid = pid;
     talk.dispatcher.manager = talk.world.manager;
     talk.client = world_client(&talk.world, WORLD_UID, pid, client_id);
 }
@@ -30,10 +33,8 @@ void begin_before_hello(void) {
 }
 
 void begin_again(void) {
-    pid_t pid = talk.client->caller.pid;
-
     world_restart(&talk.world);
-    begin_as(pid, 0);
+    begin_as(client_pid, 0);
 }
 
 void drop_descriptors(void) {

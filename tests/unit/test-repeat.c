@@ -96,6 +96,24 @@ START_TEST(what_another_has_destroyed_is_not_made_anew) {
 }
 END_TEST
 
+/* Whatever the durable registry says of the last change there: what it held has ended. */
+START_TEST(a_client_that_has_left_is_not_resumed) {
+    struct wire_create_request body = create_defaults(WIRE_NO_ACCESS);
+
+    body.spec.backing = BACKING_FILE;
+    begin();
+    ck_assert_int_eq(request(WIRE_CREATE, &body, STRINGS({"a"}, {""}, {""})), 0);
+    restart();
+    manager_remove_client(talk.world.manager, talk.client);
+    drop_descriptors();
+    begin_again();
+    ck_assert_int_eq(hello(1, CLIENT_ID), 0);
+    ck_assert_uint_eq(((const struct wire_hello_reply *)talk.reply.body)->flags, 0);
+    ck_assert(world_has(&talk.world, "a"));
+    end();
+}
+END_TEST
+
 START_TEST(an_unanswered_open_holds_once) {
     static const char names[] = "a\0a";
     const struct wire_open_request body = {.count = 2, .access = WIRE_READ};
@@ -150,5 +168,6 @@ END_TEST
 
 SUITE_MAIN("repeat", a_put_is_answered_with_its_version,
            what_was_destroyed_or_created_is_not_so_again,
-           what_another_has_destroyed_is_not_made_anew, an_unanswered_open_holds_once,
-           what_was_not_done_is_carried_out, a_repeat_is_dropped_that_another_message_deals_with);
+           what_another_has_destroyed_is_not_made_anew, a_client_that_has_left_is_not_resumed,
+           an_unanswered_open_holds_once, what_was_not_done_is_carried_out,
+           a_repeat_is_dropped_that_another_message_deals_with);
