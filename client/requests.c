@@ -37,12 +37,17 @@ int shmreg_destroy(shmreg_conn *conn, const char *name) {
 int shmreg_put(shmreg_conn *conn, const char *name, const void *data, size_t size, uint32_t mode) {
     struct wire_put_request body = {.flags = WIRE_PUT_CREATE, .mode = mode};
     struct wire_string strings[] = {{.data = name}, {.data = data, .length = size}};
+    int r;
 
     if (size == 0)
         return fail(-EINVAL, "a value of 0 bytes");
     if (size > SHMREG_VALUE_MAX)
         return fail(-EMSGSIZE, "a value of %zu bytes: the most is %u", size, SHMREG_VALUE_MAX);
-    return ask(conn, WIRE_PUT, &body, strings, NULL);
+    /* The region came or went while the value was put on disk: it is put into what is there now. */
+    do
+        r = ask(conn, WIRE_PUT, &body, strings, NULL);
+    while (r == -ESTALE);
+    return r;
 }
 
 int shmreg_resize(shmreg_conn *conn, const char *name, uint64_t size) {

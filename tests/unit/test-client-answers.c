@@ -32,6 +32,7 @@ struct answer {
     union {
         struct wire_hello_reply hello;
         struct wire_open_reply open;
+        struct wire_put_reply put;
     };
     struct wire_attachment attachments[2];
     size_t n_attachments;
@@ -326,6 +327,33 @@ START_TEST(a_connection_that_heard_nonsense_goes_on) {
 }
 END_TEST
 
+/* The region comes and goes twice before the value is its content. */
+static void answer_put(struct answer *answer) {
+    static uint32_t n_asked;
+
+    n_asked++;
+    *answer = (struct answer){
+        .header = {.op = WIRE_PUT,
+                   .flags = WIRE_REPLY,
+                   .serial = answer->header.serial,
+                   .status = n_asked < 3 ? -ESTALE : 0},
+        .put = {.version = n_asked},
+    };
+}
+
+START_TEST(a_put_is_asked_again_if_the_region_came_or_went_meanwhile) {
+    static const struct fault stale = {.name = "stale", .spoil = answer_put};
+    struct sockaddr_un address;
+    pid_t peer = start_peer(&address, WIRE_PUT, &stale);
+    shmreg_conn *conn;
+
+    ck_assert_int_eq(shmreg_connect(address.sun_path, &conn), 0);
+    ck_assert_int_eq(shmreg_put(conn, "region", "value", 5, SHMREG_MODE_DEFAULT), 0);
+    shmreg_disconnect(conn);
+    stop_peer(&address, peer);
+}
+END_TEST
+
 /* What was opened so far, written by the peer. */
 static char *opened;
 
@@ -409,5 +437,6 @@ END_TEST
 
 SUITE_MAIN("client-answers", a_right_answer_opens, nonsense_for_open_is_refused,
            nonsense_for_hello_is_refused, a_connection_that_heard_nonsense_goes_on,
+           a_put_is_asked_again_if_the_region_came_or_went_meanwhile,
            what_a_broken_link_has_not_restored_is_restored_by_the_next,
            a_region_that_grew_keeps_its_mapping);
